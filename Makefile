@@ -1,0 +1,21 @@
+# The front door. `make help` lists what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup build test lint
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup:
+	@scripts/setup
+
+build: setup ## Build everything (debug)
+	swift build
+
+test: setup ## All tests that need no root and no foreign peer
+	@scripts/lint
+	swift test
+
+lint: setup ## Style, and no layer imports what its target does not list
+	@scripts/lint
