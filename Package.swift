@@ -28,14 +28,17 @@ func product(_ name: String) -> Product { .library(name: name, targets: [name]) 
 let package = Package(
   name: "pnet-mesh",
   products: [
-    product("MeshPrimitives")
+    product("MeshPrimitives"),
+    product("MeshReplay"),
   ],
   targets: [
     // Base: values that every layer speaks of.
     layer("Primitives"),
+    layer("Replay"),
 
     // Tests.
     tests("Primitives"),
+    tests("Replay"),
   ],
   swiftLanguageModes: [.v6]
 )
