@@ -30,15 +30,18 @@ let package = Package(
   products: [
     product("MeshPrimitives"),
     product("MeshReplay"),
+    product("MeshRouting"),
   ],
   targets: [
     // Base: values that every layer speaks of.
     layer("Primitives"),
     layer("Replay"),
+    layer("Routing", ["MeshPrimitives"]),
 
     // Tests.
     tests("Primitives"),
     tests("Replay"),
+    tests("Routing", ["MeshPrimitives"]),
   ],
   swiftLanguageModes: [.v6]
 )
