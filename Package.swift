@@ -31,6 +31,7 @@ let package = Package(
     product("MeshPrimitives"),
     product("MeshReplay"),
     product("MeshRouting"),
+    product("MeshCrypto"),
   ],
   targets: [
     // Base: values that every layer speaks of.
@@ -38,10 +39,20 @@ let package = Package(
     layer("Replay"),
     layer("Routing", ["MeshPrimitives"]),
 
+    // C libraries.
+    .systemLibrary(
+      name: "CMeshSodium", path: "Sources/CSodium", pkgConfig: "libsodium",
+      providers: [.apt(["libsodium-dev"]), .brew(["libsodium"])]),
+    .systemLibrary(
+      name: "CMeshLibcrypto", path: "Sources/CLibcrypto", pkgConfig: "libcrypto",
+      providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
+    layer("Crypto", ["MeshPrimitives", "CMeshSodium", "CMeshLibcrypto"]),
+
     // Tests.
     tests("Primitives"),
     tests("Replay"),
     tests("Routing", ["MeshPrimitives"]),
+    tests("Crypto", ["MeshPrimitives"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,120 @@
+internal import CMeshLibcrypto
+internal import CMeshSodium
+internal import MeshPrimitives
+
+/// A ChaCha20-Poly1305 key for one direction, with what the backends need to use it without allocating.
+///
+/// The key is in locked memory. libcrypto's context holds a second copy, in ordinary memory that libcrypto wipes when
+/// it is freed; there is one only if the provider's table names libcrypto.
+@safe struct CipherKey: ~Copyable, @unchecked Sendable {
+  private let secret: SecretBytes
+  private let provider: CipherProvider
+  private let table: CipherTable
+  /// Used only between `provider.enter()` and `leave()`, but for its end.
+  private let context: OpaquePointer?
+
+  /// - Parameter sealing: Whether the key seals or opens: libcrypto fixes that at the start.
+  init(_ secret: consuming SecretBytes, _ provider: CipherProvider, sealing: Bool) {
+    Sodium.start()
+    self.provider = provider
+    table = provider.choices
+    if table.uses(.libcrypto) {
+      guard let context = unsafe EVP_CIPHER_CTX_new() else { fatalError("out of memory") }
+      // The default length of the nonce is the right one, 12 bytes.
+      let good = unsafe EVP_CipherInit_ex2(context, Algorithms.cipher, secret.octets, nil, sealing ? 1 : 0, nil)
+      precondition(good == 1, "libcrypto must be able to take a key")
+      unsafe self.context = context
+    } else {
+      unsafe context = nil
+    }
+    self.secret = secret
+  }
+
+  // Wipes libcrypto's copy first.
+  deinit { unsafe EVP_CIPHER_CTX_free(context) }
+
+  /// Whether this build and this machine have the backend.
+  static func canUse(_ backend: CipherBackend) -> Bool { backend != .ipsecMB }
+
+  /// Encrypts all but the last 16 bytes of `buffer` in place and writes the tag there.
+  /// - Precondition: `buffer` holds 16 bytes at least.
+  func seal(_ buffer: inout MutableRawSpan, counter: UInt64) {
+    let length = buffer.byteCount - 16
+    unsafe buffer.withUnsafeMutableBytes { buffer in
+      let text = unsafe buffer.baseAddress!.assumingMemoryBound(to: UInt8.self)
+      let backend = table.backend(for: length)
+      if backend != .libsodium, provider.enter() {
+        let done = unsafe sealWithLibcrypto(text, length, counter)
+        provider.leave()
+        if done { return }
+        preconditionFailure("libcrypto must be able to seal")
+      }
+      _ = unsafe withNonce(counter) { nonce in
+        unsafe crypto_aead_chacha20poly1305_ietf_encrypt_detached(
+          text, text + length, nil, text, UInt64(length), nil, 0, nil, nonce, secret.octets)
+      }
+    }
+  }
+
+  /// Decrypts all but the last 16 bytes of `buffer` in place, if these are the tag of them. Else gives `false`, and
+  /// what was the ciphertext is zeros.
+  /// - Precondition: `buffer` holds 16 bytes at least.
+  func open(_ buffer: inout MutableRawSpan, counter: UInt64) -> Bool {
+    let length = buffer.byteCount - 16
+    return unsafe buffer.withUnsafeMutableBytes { buffer in
+      let text = unsafe buffer.baseAddress!.assumingMemoryBound(to: UInt8.self)
+      let backend = table.backend(for: length)
+      let isGood: Bool
+      if backend != .libsodium, provider.enter() {
+        isGood = unsafe openWithLibcrypto(text, length, counter)
+        provider.leave()
+      } else {
+        isGood = unsafe withNonce(counter) { nonce in
+          unsafe crypto_aead_chacha20poly1305_ietf_decrypt_detached(
+            text, nil, text, UInt64(length), text + length, nil, 0, nonce, secret.octets) == 0
+        }
+      }
+      // Some backends decrypt before they know.
+      if !isGood { unsafe Sodium.wipe(text, length) }
+      return isGood
+    }
+  }
+
+  private func sealWithLibcrypto(_ text: UnsafeMutablePointer<UInt8>, _ length: Int, _ counter: UInt64) -> Bool {
+    var written: Int32 = 0
+    guard unsafe withNonce(counter, { unsafe EVP_EncryptInit_ex(context, nil, nil, nil, $0) }) == 1 else {
+      return false
+    }
+    if length > 0 {
+      guard unsafe EVP_EncryptUpdate(context, text, &written, text, Int32(length)) == 1 else { return false }
+    }
+    guard unsafe EVP_EncryptFinal_ex(context, text + length, &written) == 1 else { return false }
+    return unsafe EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, 16, text + length) == 1
+  }
+
+  private func openWithLibcrypto(_ text: UnsafeMutablePointer<UInt8>, _ length: Int, _ counter: UInt64) -> Bool {
+    var written: Int32 = 0
+    guard unsafe withNonce(counter, { unsafe EVP_DecryptInit_ex(context, nil, nil, nil, $0) }) == 1 else {
+      return false
+    }
+    guard unsafe EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, 16, text + length) == 1 else { return false }
+    if length > 0 {
+      guard unsafe EVP_DecryptUpdate(context, text, &written, text, Int32(length)) == 1 else { return false }
+    }
+    var rest: (UInt64, UInt64) = (0, 0)
+    return unsafe withUnsafeMutableBytes(of: &rest) {
+      unsafe EVP_DecryptFinal_ex(context, $0.baseAddress!.assumingMemoryBound(to: UInt8.self), &written) > 0
+    }
+  }
+
+  /// Lends the 12 bytes of a nonce: four zeros and the counter, little-endian.
+  @inline(__always)
+  private func withNonce<Result>(_ counter: UInt64, _ body: (UnsafePointer<UInt8>) -> Result) -> Result {
+    let nonce: InlineArray<3, UInt32> = [
+      0, UInt32(truncatingIfNeeded: counter).littleEndian, UInt32(truncatingIfNeeded: counter >> 32).littleEndian,
+    ]
+    return unsafe withUnsafeBytes(of: nonce) {
+      unsafe body($0.baseAddress!.assumingMemoryBound(to: UInt8.self))
+    }
+  }
+}
