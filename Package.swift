@@ -28,14 +28,19 @@ func product(_ name: String) -> Product { .library(name: name, targets: [name]) 
 let package = Package(
   name: "pnet-mesh",
   products: [
-    product("MeshPrimitives")
+    product("MeshPrimitives"),
+    product("MeshPacket"),
   ],
   targets: [
     // Base: values that every layer speaks of.
     layer("Primitives"),
 
+    // Wire: the packet definitions of proto/.
+    layer("Packet", ["MeshPrimitives"]),
+
     // Tests.
     tests("Primitives"),
+    tests("Packet", ["MeshPrimitives"]),
   ],
   swiftLanguageModes: [.v6]
 )
