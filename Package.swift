@@ -30,6 +30,9 @@ let package = Package(
   products: [
     product("MeshPrimitives"),
     product("MeshPacket"),
+    product("MeshWire"),
+    .plugin(name: "GenerateWire", targets: ["GenerateWire"]),
+    .plugin(name: "CheckWire", targets: ["CheckWire"]),
   ],
   targets: [
     // Base: values that every layer speaks of.
@@ -37,10 +40,25 @@ let package = Package(
 
     // Wire: the packet definitions of proto/.
     layer("Packet", ["MeshPrimitives"]),
+    .systemLibrary(
+      name: "CMeshProtobufC", path: "Sources/CProtobufC", pkgConfig: "libprotobuf-c",
+      providers: [.apt(["libprotobuf-c-dev"]), .brew(["protobuf-c"])]),
+    .target(name: "CMeshProto", dependencies: ["CMeshProtobufC"], path: "Sources/CProto"),
+    layer("Wire", ["CMeshProto", "CMeshProtobufC", "MeshPacket", "MeshPrimitives"]),
+    .plugin(
+      name: "GenerateWire",
+      capability: .command(
+        intent: .custom(verb: "generate-wire", description: "Regenerate Sources/CProto from proto/ with protoc-c"),
+        permissions: [.writeToPackageDirectory(reason: "It writes the generated C code to Sources/CProto.")])),
+    .plugin(
+      name: "CheckWire",
+      capability: .command(
+        intent: .custom(verb: "check-wire", description: "Fail when Sources/CProto is not what proto/ says"))),
 
     // Tests.
     tests("Primitives"),
     tests("Packet", ["MeshPrimitives"]),
+    tests("Wire", ["MeshPacket", "MeshPrimitives"]),
   ],
   swiftLanguageModes: [.v6]
 )
