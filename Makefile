@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build test lint
+.PHONY: help setup build test lint proto check-wire
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,7 +15,14 @@ build: setup ## Build everything (debug)
 
 test: setup ## All tests that need no root and no foreign peer
 	@scripts/lint
+	@scripts/check-wire
 	swift test
 
 lint: setup ## Style, and no layer imports what its target does not list
 	@scripts/lint
+
+proto: setup ## Regenerate the packet codec's C code from proto/
+	@scripts/proto
+
+check-wire: setup ## Fail when that code is not what proto/ says
+	@scripts/check-wire

@@ -30,29 +30,62 @@ let package = Package(
   products: [
     product("MeshPrimitives"),
     product("MeshReplay"),
-    product("MeshRouting"),
     product("MeshCrypto"),
+    product("MeshPacket"),
+    product("MeshWire"),
+    product("MeshReliability"),
+    product("MeshRouting"),
+    product("MeshSimulation"),
+    .plugin(name: "GenerateWire", targets: ["GenerateWire"]),
+    .plugin(name: "CheckWire", targets: ["CheckWire"]),
   ],
   targets: [
     // Base: values that every layer speaks of.
     layer("Primitives"),
-    layer("Replay"),
-    layer("Routing", ["MeshPrimitives"]),
 
-    // C libraries.
+    // C libraries, and the C code generated from proto/.
     .systemLibrary(
       name: "CMeshSodium", path: "Sources/CSodium", pkgConfig: "libsodium",
       providers: [.apt(["libsodium-dev"]), .brew(["libsodium"])]),
     .systemLibrary(
       name: "CMeshLibcrypto", path: "Sources/CLibcrypto", pkgConfig: "libcrypto",
       providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
+    .systemLibrary(
+      name: "CMeshProtobufC", path: "Sources/CProtobufC", pkgConfig: "libprotobuf-c",
+      providers: [.apt(["libprotobuf-c-dev"]), .brew(["protobuf-c"])]),
+    .target(name: "CMeshProto", dependencies: ["CMeshProtobufC"], path: "Sources/CProto"),
+
+    // Layers, without I/O: bytes, time and randomness are arguments.
+    layer("Replay"),
     layer("Crypto", ["MeshPrimitives", "CMeshSodium", "CMeshLibcrypto"]),
+    layer("Packet", ["MeshPrimitives"]),
+    layer("Wire", ["MeshPrimitives", "MeshPacket", "CMeshProto", "CMeshProtobufC"]),
+    layer("Reliability", ["MeshPrimitives", "MeshPacket"]),
+    layer("Routing", ["MeshPrimitives"]),
+
+    // Virtual networks.
+    layer("Simulation", ["MeshPrimitives"]),
+
+    // Regenerate the C code from proto/, and check that it is fresh.
+    .plugin(
+      name: "GenerateWire",
+      capability: .command(
+        intent: .custom(verb: "generate-wire", description: "Regenerate Sources/CProto from proto/ with protoc-c"),
+        permissions: [.writeToPackageDirectory(reason: "It writes the generated C code to Sources/CProto.")])),
+    .plugin(
+      name: "CheckWire",
+      capability: .command(
+        intent: .custom(verb: "check-wire", description: "Fail when Sources/CProto is not what proto/ says"))),
 
     // Tests.
     tests("Primitives"),
     tests("Replay"),
-    tests("Routing", ["MeshPrimitives"]),
     tests("Crypto", ["MeshPrimitives"]),
+    tests("Packet", ["MeshPrimitives"]),
+    tests("Wire", ["MeshPrimitives", "MeshPacket"]),
+    tests("Reliability", ["MeshPrimitives", "MeshPacket", "MeshSimulation"]),
+    tests("Routing", ["MeshPrimitives"]),
+    tests("Simulation", ["MeshPrimitives"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,1 @@
+../GenerateWire/WireGenerator.swift

@@ -1,0 +1,346 @@
+internal import MeshPrimitives
+
+/// Reads a `pnet.mesh.v1.Packet` field by field, without allocation.
+///
+/// It reads the canonical form only: fields in ascending order, shortest varints, packed repeats, no singular field
+/// twice. Anything else that proto3 allows throws `.notCanonical`, and the caller lets MeshWire read the whole packet.
+/// So that no half of a packet is acted upon, a packet is checked first and then read:
+///
+///     let summary = try PacketReader.validate(message)   // throws for every packet that `next` would throw for
+///     var reader = PacketReader(message)
+///     while let frame = try reader.next() {
+///       switch frame {
+///       case .stream(let stream): receive(message.extracting(stream.data), …)
+///       …
+///     }
+///
+/// What it leaves to its caller: whether a frame is allowed now (limits, states, roles), and the messages of
+/// ``Frame/other(field:bytes:)``. Fields from 64 on are hints and skipped; padding is one.
+public struct PacketReader: ~Escapable {
+  private var fields: FieldReader
+  private var count = 0
+
+  /// - Parameter message: a whole `Packet`: the body of a payload of type ``PayloadKind/packetType``.
+  @_lifetime(copy message)
+  public init(_ message: RawSpan) { fields = FieldReader(message, 0..<message.byteCount) }
+
+  /// The next frame; `nil` at the end of the message.
+  @_lifetime(self: copy self)
+  public mutating func next() throws(PacketError) -> Frame? {
+    while true {
+      let tag = try fields.nextTag(repeated: FieldNumber.repeated)
+      if tag == 0 { return nil }
+      count &+= 1
+      guard count <= PacketLimits.fields else {
+        throw .tooLarge(offset: fields.position, limit: PacketLimits.fields)
+      }
+      if let frame = try read(tag) { return frame }
+    }
+  }
+
+  /// The frame of `tag`, just read; `nil` for a default value or a hint.
+  @_lifetime(self: copy self)
+  private mutating func read(_ tag: UInt32) throws(PacketError) -> Frame? {
+    switch tag {
+    case 1 << 3 | 0:
+      let number = try fields.varint()
+      return number == 0 ? nil : .number(number)
+    case 2 << 3 | 2: return .ack(try readAck())
+    case 3 << 3 | 2: return .stream(try readStream())
+    case 4 << 3 | 2: return .message(try readMessage())
+    case 5 << 3 | 2: return .datagram(try readDatagram())
+    case 6 << 3 | 0:
+      let limit = try fields.varint()
+      return limit == 0 ? nil : .maxData(limit)
+    case 7 << 3 | 2:
+      let (id, max, _) = try readNumbers(2)
+      return .streamMaxData(StreamMaxData(id: id, max: max))
+    case 8 << 3 | 2:
+      let (id, code, size) = try readNumbers(3)
+      return .resetStream(ResetStream(id: id, code: ErrorCode(rawValue: code), finalSize: size))
+    case 9 << 3 | 2:
+      let (id, code, _) = try readNumbers(2)
+      return .stopSending(StopSending(id: id, code: ErrorCode(rawValue: code)))
+    case 10 << 3 | 2: return .pathProbe(try readProbe())
+    case 11 << 3 | 2: return .pathReply(try readReply())
+    case 12 << 3 | 2: return .relay(try readRelay())
+    case 15 << 3 | 0: return try fields.bool() ? .ping : nil
+    case 16 << 3 | 2:
+      let (bidirectional, unidirectional, _) = try readNumbers(2)
+      return .maxStreams(MaxStreams(bidirectional: bidirectional, unidirectional: unidirectional))
+    case 17 << 3 | 0:
+      let limit = try fields.varint()
+      return limit == 0 ? nil : .dataBlocked(limit)
+    case 18 << 3 | 2:
+      let (id, limit, _) = try readNumbers(2)
+      return .streamDataBlocked(StreamDataBlocked(id: id, limit: limit))
+    case 19 << 3 | 2:
+      let (bidirectional, unidirectional, _) = try readNumbers(2)
+      return .streamsBlocked(StreamsBlocked(bidirectional: bidirectional, unidirectional: unidirectional))
+    case 25 << 3 | 2: return .ipFragment(try readFragment())
+    default: return try readOther(tag)
+    }
+  }
+
+  @_lifetime(self: copy self)
+  private mutating func readOther(_ tag: UInt32) throws(PacketError) -> Frame? {
+    let field = tag >> 3
+    let start = fields.position
+    // A known field reaches this only when it is a message for MeshWire, or its wire type is wrong.
+    if FieldNumber.all.contains(field) {
+      let isHot = FieldNumber.hot >> UInt64(field) & 1 != 0
+      guard !isHot, tag & 7 == 2 else { throw .malformed(offset: start) }
+    }
+    guard field != FieldNumber.padding || tag & 7 == 2 else { throw .malformed(offset: start) }
+    let bytes = try fields.skip(tag)
+    return field < 64 ? .other(field: field, bytes: bytes) : nil
+  }
+
+  // MARK: Frames
+
+  @_lifetime(self: copy self)
+  private mutating func readAck() throws(PacketError) -> AckFrame {
+    var fields = try fields.message()
+    let start = fields.position
+    var ack = AckFrame()
+    ack.ranges = start..<start
+    loop: while true {
+      switch try fields.nextTag() {
+      case 0: break loop
+      case 1 << 3 | 0: ack.largest = try fields.varint()
+      case 2 << 3 | 0: ack.delayMicroseconds = try fields.varint()
+      case 3 << 3 | 2: ack.ranges = try fields.delimited()
+      case 3 << 3 | 0: throw .notCanonical(offset: fields.position)
+      case 4 << 3 | 0: ack.ect0 = try fields.varint()
+      case 5 << 3 | 0: ack.ect1 = try fields.varint()
+      case 6 << 3 | 0: ack.ce = try fields.varint()
+      case let tag: try fields.unknown(tag, known: 0b111_1110)
+      }
+    }
+    var ranges = AckRanges(ack, in: fields.bytes)
+    while try ranges.next() != nil {}
+    return ack
+  }
+
+  @_lifetime(self: copy self)
+  private mutating func readStream() throws(PacketError) -> StreamFrame {
+    var fields = try fields.message()
+    let start = fields.position
+    var stream = StreamFrame()
+    stream.data = unsafe Range(uncheckedBounds: (start, start))
+    loop: while true {
+      switch try fields.nextTag() {
+      case 0: break loop
+      case 1 << 3 | 0: stream.id = try fields.varint()
+      case 2 << 3 | 0: stream.offset = try fields.varint()
+      case 3 << 3 | 0: stream.fin = try fields.bool()
+      case 4 << 3 | 2: stream.service = try fields.service()
+      case 5 << 3 | 0: stream.lane = try fields.varint32()
+      case 6 << 3 | 0: stream.compression = try fields.varint32()
+      case 15 << 3 | 2: stream.data = try fields.delimited()
+      case let tag: try fields.unknown(tag, known: 0b1000_0000_0111_1110)
+      }
+    }
+    try checkEnd(offset: stream.offset, length: stream.data.count, at: start)
+    return stream
+  }
+
+  @_lifetime(self: copy self)
+  private mutating func readMessage() throws(PacketError) -> MessageFrame {
+    var fields = try fields.message()
+    let start = fields.position
+    var message = MessageFrame()
+    message.data = start..<start
+    loop: while true {
+      switch try fields.nextTag() {
+      case 0: break loop
+      case 1 << 3 | 0: message.id = try fields.varint()
+      case 2 << 3 | 0: message.offset = try fields.varint()
+      case 3 << 3 | 0: message.size = try fields.varint()
+      case 4 << 3 | 0: message.lane = try fields.varint32()
+      case 5 << 3 | 0: message.sequence = try fields.varint()
+      case 6 << 3 | 0: message.channel = try fields.varint32()
+      case 7 << 3 | 2: message.service = try fields.service()
+      case 8 << 3 | 0: message.compression = try fields.varint32()
+      case 15 << 3 | 2: message.data = try fields.delimited()
+      case let tag: try fields.unknown(tag, known: 0b1000_0001_1111_1110)
+      }
+    }
+    try checkEnd(offset: message.offset, length: message.data.count, at: start)
+    let end = message.offset &+ UInt64(message.data.count)
+    guard message.size == 0 ? message.offset == 0 : end <= message.size else { throw .malformed(offset: start) }
+    return message
+  }
+
+  @_lifetime(self: copy self)
+  private mutating func readDatagram() throws(PacketError) -> DatagramFrame {
+    var fields = try fields.message()
+    var datagram = DatagramFrame()
+    datagram.data = fields.position..<fields.position
+    while true {
+      switch try fields.nextTag() {
+      case 0: return datagram
+      case 1 << 3 | 0: datagram.channel = try fields.varint32()
+      case 2 << 3 | 2: datagram.service = try fields.service()
+      case 3 << 3 | 0: datagram.compression = try fields.varint32()
+      case 15 << 3 | 2: datagram.data = try fields.delimited()
+      case let tag: try fields.unknown(tag, known: 0b1000_0000_0000_1110)
+      }
+    }
+  }
+
+  /// A message whose fields are `uint64`, numbered from 1 to `count` (at most 3).
+  @_lifetime(self: copy self)
+  private mutating func readNumbers(_ count: UInt32) throws(PacketError) -> (UInt64, UInt64, UInt64) {
+    var fields = try fields.message()
+    var numbers: (UInt64, UInt64, UInt64) = (0, 0, 0)
+    while true {
+      switch try fields.nextTag() {
+      case 0: return numbers
+      case 1 << 3 | 0: numbers.0 = try fields.varint()
+      case 2 << 3 | 0: numbers.1 = try fields.varint()
+      case 3 << 3 | 0 where count == 3: numbers.2 = try fields.varint()
+      case let tag: try fields.unknown(tag, known: count == 3 ? 0b1110 : 0b0110)
+      }
+    }
+  }
+
+  @_lifetime(self: copy self)
+  private mutating func readProbe() throws(PacketError) -> UInt64 {
+    var fields = try fields.message()
+    var data: UInt64 = 0
+    while true {
+      switch try fields.nextTag() {
+      case 0: return data
+      case 1 << 3 | 1: data = try fields.fixed64()
+      case let tag: try fields.unknown(tag, known: 0b0010)
+      }
+    }
+  }
+
+  @_lifetime(self: copy self)
+  private mutating func readReply() throws(PacketError) -> PathReply {
+    var fields = try fields.message()
+    var reply = PathReply()
+    while true {
+      switch try fields.nextTag() {
+      case 0: return reply
+      case 1 << 3 | 1: reply.data = try fields.fixed64()
+      case 2 << 3 | 2: reply.observed = try Self.readAddress(try fields.message())
+      case let tag: try fields.unknown(tag, known: 0b0110)
+      }
+    }
+  }
+
+  private static func readAddress(_ source: consuming FieldReader) throws(PacketError) -> SocketAddress {
+    var fields = source
+    let start = fields.position
+    var address: IPAddress?
+    var port: UInt32 = 0
+    loop: while true {
+      switch try fields.nextTag() {
+      case 0: break loop
+      case 1 << 3 | 2:
+        let range = try fields.delimited()
+        let bytes = fields.bytes.extracting(range)
+        switch range.count {
+        case 4:
+          let bits = unsafe bytes.unsafeLoadUnaligned(as: UInt32.self)
+          address = IPAddress(v4: UInt32(bigEndian: bits))
+        case 16:
+          let high = unsafe bytes.unsafeLoadUnaligned(as: UInt64.self)
+          let low = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 8, as: UInt64.self)
+          address = IPAddress(v6High: UInt64(bigEndian: high), low: UInt64(bigEndian: low))
+        default: throw .malformed(offset: range.lowerBound)
+        }
+      case 2 << 3 | 0: port = try fields.varint32()
+      case let tag: try fields.unknown(tag, known: 0b0110)
+      }
+    }
+    guard let address, let port = UInt16(exactly: port) else { throw .malformed(offset: start) }
+    return SocketAddress(address, port: port)
+  }
+
+  @_lifetime(self: copy self)
+  private mutating func readRelay() throws(PacketError) -> RelayFrame {
+    var fields = try fields.message()
+    let start = fields.position
+    var relay = RelayFrame()
+    relay.packet = start..<start
+    loop: while true {
+      switch try fields.nextTag() {
+      case 0: break loop
+      case 1 << 3 | 5:
+        relay.labelOffset = fields.position
+        relay.label = try fields.fixed32()
+      case 2 << 3 | 0:
+        let offset = fields.position
+        let ecn = try fields.varint32()
+        guard ecn <= 3 else { throw .malformed(offset: offset) }
+        relay.ecn = ECN(trafficClass: UInt8(truncatingIfNeeded: ecn))
+        if ecn != 0 { relay.ecnOffset = offset }
+      case 3 << 3 | 2: relay.packet = try fields.delimited()
+      case let tag: try fields.unknown(tag, known: 0b1110)
+      }
+    }
+    guard relay.label != 0 else { throw .malformed(offset: start) }
+    return relay
+  }
+
+  @_lifetime(self: copy self)
+  private mutating func readFragment() throws(PacketError) -> IPFragmentFrame {
+    var fields = try fields.message()
+    let start = fields.position
+    var fragment = IPFragmentFrame()
+    fragment.data = start..<start
+    loop: while true {
+      switch try fields.nextTag() {
+      case 0: break loop
+      case 1 << 3 | 0: fragment.id = try fields.varint32()
+      case 2 << 3 | 0: fragment.offset = try fields.varint32()
+      case 3 << 3 | 0: fragment.size = try fields.varint32()
+      case 15 << 3 | 2: fragment.data = try fields.delimited()
+      case let tag: try fields.unknown(tag, known: 0b1000_0000_0000_1110)
+      }
+    }
+    let end = UInt64(fragment.offset) &+ UInt64(fragment.data.count)
+    guard !fragment.data.isEmpty, end <= UInt64(fragment.size), fragment.size <= 65_535 else {
+      throw .malformed(offset: start)
+    }
+    return fragment
+  }
+
+  private func checkEnd(offset: UInt64, length: Int, at start: Int) throws(PacketError) {
+    guard offset <= PacketLimits.maxOffset &- UInt64(length) else { throw .malformed(offset: start) }
+  }
+}
+
+extension PacketReader {
+  /// What a packet is, before any of it is acted upon.
+  @frozen
+  public struct Summary: Equatable, Sendable {
+    /// The packet's number; 0 when it has none.
+    public var number: UInt64 = 0
+    /// Frames that `next` gives, the number not counted.
+    public var frames = 0
+    /// Whether a frame asks for an acknowledgement.
+    public var isAckEliciting = false
+
+    @inlinable public init() {}
+  }
+
+  /// Reads all of `message` once. What passes, `next` reads to its end without an error.
+  public static func validate(_ message: RawSpan) throws(PacketError) -> Summary {
+    var summary = Summary()
+    var reader = PacketReader(message)
+    while let frame = try reader.next() {
+      if case .number(let number) = frame {
+        summary.number = number
+      } else {
+        summary.frames &+= 1
+        if frame.isAckEliciting { summary.isAckEliciting = true }
+      }
+    }
+    return summary
+  }
+}
