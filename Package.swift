@@ -30,6 +30,8 @@ let package = Package(
   products: [
     product("MeshPrimitives"),
     product("MeshPacket"),
+    product("MeshReliability"),
+    product("MeshSimulation"),
   ],
   targets: [
     // Base: values that every layer speaks of.
@@ -38,9 +40,17 @@ let package = Package(
     // Wire: the packet definitions of proto/.
     layer("Packet", ["MeshPrimitives"]),
 
+    // Layers.
+    layer("Reliability", ["MeshPrimitives", "MeshPacket"]),
+
+    // Virtual networks.
+    layer("Simulation", ["MeshPrimitives"]),
+
     // Tests.
     tests("Primitives"),
     tests("Packet", ["MeshPrimitives"]),
+    tests("Reliability", ["MeshPrimitives", "MeshPacket", "MeshSimulation"]),
+    tests("Simulation", ["MeshPrimitives"]),
   ],
   swiftLanguageModes: [.v6]
 )
