@@ -1,0 +1,100 @@
+internal import MeshPrimitives
+
+/// The receiving half of acknowledgements: which numbers have come, what to report, and when (RFC 9000 §13.2).
+///
+/// Acknowledgements are made for receive batches: while packets come in order, one per `every` of them or after the maximum
+/// delay; at once when a packet is missing, late, or marked CE; and every second packet for a while after that, so that the
+/// sender finds its losses soon.
+struct AckTracker {
+  /// The most ranges remembered, and the most reported.
+  static let mostRanges = 256
+
+  /// Every number that came, as far as remembered.
+  private(set) var received = RangeSet()
+  /// Numbers below this count as received: they came, or are too old to tell.
+  private var floor: UInt64 = 1
+  /// Numbers below this are not reported: the peer knows (RFC 9000 §13.2.4).
+  private(set) var reportFloor: UInt64 = 1
+  private(set) var largest: UInt64 = 0
+  private var largestArrived = Instant(nanoseconds: 0)
+  private(set) var ect0: UInt64 = 0
+  private(set) var ect1: UInt64 = 0
+  private(set) var ce: UInt64 = 0
+
+  /// Packets that ask for an acknowledgement and have come since the last one was sent.
+  private(set) var pending = 0
+  /// An acknowledgement must leave now.
+  private(set) var isDue = false
+  private(set) var deadline: Instant?
+  /// Packets left to be acknowledged in pairs.
+  private var eager = 32
+
+  private let every: Int
+  private let maximumDelay: Int64
+
+  init(every: Int, maximumDelay: Int64) {
+    self.every = every
+    self.maximumDelay = maximumDelay
+  }
+
+  /// Whether there is anything to report.
+  var hasReport: Bool { largest >= reportFloor && largest > 0 }
+
+  func isDuplicate(_ number: UInt64) -> Bool {
+    if number > largest { return false }
+    return number < floor || received.contains(number)
+  }
+
+  /// Counts a new packet. `number` must not be a duplicate.
+  mutating func record(_ number: UInt64, asksForAck: Bool, ecn: ECN, now: Instant) {
+    let inOrder = number == largest &+ 1
+    received.insert(number..<number &+ 1)
+    if number > largest {
+      largest = number
+      largestArrived = now
+    }
+    if number < reportFloor { reportFloor = number }
+    if received.count > Self.mostRanges {
+      received.removeFirst()
+      floor = max(floor, received.first?.lowerBound ?? floor)
+      reportFloor = max(reportFloor, floor)
+    }
+    switch ecn {
+    case .notECT: break
+    case .ect0: ect0 &+= 1
+    case .ect1: ect1 &+= 1
+    case .ce: ce &+= 1
+    }
+    guard asksForAck else { return }
+    pending &+= 1
+    if !inOrder || ecn == .ce {
+      isDue = true
+      eager = 32
+    } else if eager > 0 {
+      eager &-= 1
+      if pending >= min(2, every) { isDue = true }
+    } else if pending >= every {
+      isDue = true
+    }
+    if deadline == nil { deadline = now.advanced(nanoseconds: maximumDelay) }
+  }
+
+  /// Nanoseconds that the newest packet has waited for its acknowledgement.
+  func delay(now: Instant) -> Int64 { max(0, now.nanoseconds(since: largestArrived)) }
+
+  /// An acknowledgement was written.
+  mutating func reported() {
+    pending = 0
+    isDue = false
+    deadline = nil
+  }
+
+  /// The peer knows that all up to `number` was reported.
+  mutating func confirmed(through number: UInt64) {
+    reportFloor = max(reportFloor, min(number, largest) &+ 1)
+  }
+
+  mutating func handleTimeout(now: Instant) {
+    if let deadline, deadline <= now { isDue = true }
+  }
+}

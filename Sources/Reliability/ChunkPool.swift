@@ -1,0 +1,86 @@
+/// A capped supply of 4 KiB chunks that the stream buffers of all connections of a node share.
+///
+/// Chunks that come back are kept for the next taker up to `retained` bytes; the rest is freed at once. Taking and giving
+/// back a kept chunk allocates nothing. Not thread-safe: it belongs to the thread that owns the node.
+public final class ChunkPool {
+  /// Bytes in a chunk.
+  public static let chunkSize = 1 << chunkShift
+  static let chunkShift = 12
+
+  /// The most chunks that may be out at once.
+  public let capacity: Int
+  /// Chunks that are out now.
+  public private(set) var used = 0
+  /// The most chunks that were out at once since the pool was made.
+  public private(set) var highWater = 0
+  private let retained: Int
+  private var idle: [Chunk] = []
+
+  /// - Parameters:
+  ///   - capacity: the most bytes that may be in use at once; rounded down to whole chunks.
+  ///   - retained: the most bytes kept for reuse while nobody uses them.
+  public init(capacity: Int = 64 << 20, retained: Int = 16 << 20) {
+    precondition(capacity >= Self.chunkSize && retained >= 0, "the pool must hold at least one chunk")
+    self.capacity = capacity >> Self.chunkShift
+    self.retained = retained >> Self.chunkShift
+  }
+
+  deinit { trim() }
+
+  /// Bytes of memory that the pool holds: in use and kept for reuse.
+  public var footprint: Int { (used + idle.count) << Self.chunkShift }
+
+  /// Frees the chunks that are kept for reuse. For an idle node.
+  public func trim() {
+    for chunk in idle { chunk.deallocate() }
+    idle = []
+  }
+
+  /// Whether `count` more chunks can be taken.
+  func hasRoom(for count: Int) -> Bool { count <= capacity - used }
+
+  /// A chunk of undefined content, or `nil` at the cap.
+  func take() -> Chunk? {
+    guard used < capacity else { return nil }
+    used += 1
+    highWater = max(highWater, used)
+    return idle.popLast() ?? Chunk()
+  }
+
+  func give(_ chunk: Chunk) {
+    used -= 1
+    if idle.count < retained { idle.append(chunk) } else { chunk.deallocate() }
+  }
+}
+
+/// One piece of memory of a ``ChunkPool``. Whoever took it gives it back exactly once; every access is bounds-checked.
+@safe
+struct Chunk {
+  private let memory: UnsafeMutableRawPointer
+
+  fileprivate init() {
+    unsafe memory = .allocate(byteCount: ChunkPool.chunkSize, alignment: 64)
+  }
+
+  fileprivate func deallocate() { unsafe memory.deallocate() }
+
+  /// Copies `bytes` to `position`. Traps when they do not fit.
+  func write(_ bytes: RawSpan, at position: Int) {
+    precondition(position >= 0 && bytes.byteCount <= ChunkPool.chunkSize - position)
+    unsafe bytes.withUnsafeBytes { source in
+      guard let from = source.baseAddress else { return }
+      unsafe (memory + position).copyMemory(from: from, byteCount: source.count)
+    }
+  }
+
+  /// Appends `count` bytes from `position` on. Traps when the range is out of bounds or does not fit.
+  func read(_ count: Int, at position: Int, into output: inout OutputRawSpan) {
+    precondition(position >= 0 && count >= 0 && count <= ChunkPool.chunkSize - position)
+    precondition(count <= output.freeCapacity)
+    unsafe output.withUnsafeMutableBytes { target, filled in
+      guard let start = target.baseAddress else { return }
+      unsafe (start + filled).copyMemory(from: memory + position, byteCount: count)
+      filled += count
+    }
+  }
+}

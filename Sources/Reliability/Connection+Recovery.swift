@@ -1,0 +1,361 @@
+internal import MeshPacket
+internal import MeshPrimitives
+
+// Acknowledgements, loss and congestion (RFC 9002).
+extension Connection {
+  /// Stream bytes of consecutive packets, so that the buffer is told once per run and not per packet.
+  private struct Run {
+    var stream: UInt64 = 0
+    var range: Range<UInt64> = 0..<0
+  }
+
+  /// What an acknowledgement has brought.
+  private struct Arrival {
+    var run = Run()
+    /// Bytes of packets that count for the growth of the window.
+    var bytes = 0
+    var packets = 0
+    var asked = false
+    var marked: UInt64 = 0
+  }
+
+  mutating func receive(_ ack: AckFrame, in message: RawSpan, now: Instant) throws(ConnectionError) {
+    guard ack.largest < sent.next else { throw .acknowledgedUnsent(number: ack.largest) }
+    counters.acksReceived += 1
+    let inFlightBefore = bytesInFlight
+    let sampled = ack.largest >= sent.base && sent[ack.largest].state == .outstanding
+    let sampledAt = sampled ? sent[ack.largest].sentAt : now
+    var arrival = Arrival()
+    var ranges = AckRanges(ack, in: message)
+    while let range = try next(&ranges) {
+      let end = range.upperBound &+ 1
+      guard end > sent.base else { break }
+      let begin = max(range.lowerBound, sent.base)
+      var low = begin
+      while low < end, let gap = ackedNumbers.firstGap(in: low..<end) {
+        for number in gap { arrived(number, into: &arrival) }
+        low = gap.upperBound
+      }
+      ackedNumbers.insert(begin..<end)
+    }
+    finish(&arrival.run)
+    guard arrival.packets > 0 else { return }
+    if sampled, arrival.asked {
+      if firstSampleAt == nil { firstSampleAt = now }
+      let delay = min(ack.delayMicroseconds, UInt64(maximumAckDelay) / 1000)
+      rtt.update(sample: now.nanoseconds(since: sampledAt), delay: Int64(delay) * 1000)
+    }
+    if ack.largest > largestAcked {
+      largestAcked = ack.largest
+      checkECN(ack, newlyMarked: arrival.marked, sentAt: sampledAt, now: now)
+    }
+    if arrival.bytes > 0, isWindowUsed(inFlightBefore, ack.largest) {
+      congestion.acknowledged(arrival.bytes, rtt: rtt, now: now)
+    }
+    detectLosses(now: now)
+    forgetSettled(now: now)
+    if arrival.asked {
+      timeouts = 0
+      probes = 0
+      unansweredSince = unanswered > 0 ? now : nil
+    }
+    updatePacer()
+  }
+
+  private func next(_ ranges: inout AckRanges) throws(ConnectionError) -> ClosedRange<UInt64>? {
+    do { return try ranges.next() } catch { throw .packet(error) }
+  }
+
+  /// Whether the window was what held the sender back, so that it may grow (RFC 9002 §7.8).
+  private func isWindowUsed(_ inFlightBefore: Int, _ largest: UInt64) -> Bool {
+    largest < limitedBelow || (congestion.isSlowStart && inFlightBefore > congestion.window / 2)
+  }
+
+  mutating func updatePacer() {
+    pacer.update(
+      window: congestion.window, smoothedRTT: rtt.hasSample ? rtt.smoothed : 0, slowStart: congestion.isSlowStart,
+      packetSize: configuration.packetSize)
+  }
+
+  // MARK: Arrivals
+
+  private mutating func arrived(_ number: UInt64, into arrival: inout Arrival) {
+    let packet = sent[number]
+    guard packet.state != .acknowledged else { return }
+    sent[number].state = .acknowledged
+    arrival.packets += 1
+    if packet.state == .lost {
+      if packet.size > 0 { cameLate(number) }
+    } else if packet.asksForAck {
+      bytesInFlight -= Int(packet.size)
+      unanswered -= 1
+      arrival.asked = true
+      if let start = congestion.recoveryStart, packet.sentAt <= start {} else { arrival.bytes += Int(packet.size) }
+    }
+    if packet.ecnMarked {
+      arrival.marked += 1
+      markedArrived = true
+    }
+    if packet.acknowledges > 0 { acks.confirmed(through: packet.acknowledges) }
+    arrived(packet.frame, into: &arrival.run)
+    var more = packet.more
+    while more >= 0 {
+      let (frame, after) = sent.further(more)
+      arrived(frame, into: &arrival.run)
+      more = after
+    }
+  }
+
+  private mutating func arrived(_ frame: SentFrame, into run: inout Run) {
+    switch frame.kind {
+    case .none, .maxData, .streamMaxData, .maxStreams, .stop: break
+    case .stream:
+      let range = frame.offset..<frame.offset &+ UInt64(frame.length)
+      let isPlain = !frame.fin && frame.offset != 0
+      if isPlain, frame.stream == run.stream, range.lowerBound == run.range.upperBound {
+        run.range = run.range.lowerBound..<range.upperBound
+        return
+      }
+      finish(&run)
+      if isPlain {
+        run = Run(stream: frame.stream, range: range)
+      } else {
+        delivered(frame, range)
+      }
+    case .reset:
+      guard let stream = table.find(frame.stream) else { return }
+      stream.isResetAcknowledged = true
+      removeIfDone(stream)
+    }
+  }
+
+  private mutating func finish(_ run: inout Run) {
+    guard !run.range.isEmpty else { return }
+    if let stream = table.find(run.stream) { delivered(stream, run.range) }
+    run.range = 0..<0
+  }
+
+  /// A frame that begins or ends a stream.
+  private mutating func delivered(_ frame: SentFrame, _ range: Range<UInt64>) {
+    guard let stream = table.find(frame.stream) else { return }
+    if frame.offset == 0 {
+      stream.isOpeningAcknowledged = true
+      stream.needsOpening = false
+    }
+    if frame.fin {
+      stream.isFinAcknowledged = true
+      stream.needsFin = false
+    }
+    delivered(stream, range)
+  }
+
+  private mutating func delivered(_ stream: Stream, _ range: Range<UInt64>) {
+    guard stream.resetCode == nil else { return }
+    stream.send.acknowledge(range, pool: pool)
+    if stream.wantsWritable, stream.send.buffered <= configuration.sendBuffer / 4 * 3 {
+      stream.wantsWritable = false
+      if !stream.isFinishing { events.append(.writable(stream.id)) }
+    }
+    if stream.isSendDone, !stream.isFinishReported {
+      stream.isFinishReported = true
+      events.append(.streamFinished(stream.id))
+      removeIfDone(stream)
+    }
+  }
+
+  /// A packet that was taken for lost has come after all.
+  private mutating func cameLate(_ number: UInt64) {
+    counters.spuriousLosses += 1
+    // The path reorders: wait longer next time (RFC 9002 §6.1.1 allows it).
+    if largestAcked > number { packetThreshold = min(max(packetThreshold, largestAcked - number + 1), 256) }
+    if lostInEvent > 0 {
+      lostInEvent -= 1
+      if lostInEvent == 0 { congestion.undo() }
+    }
+  }
+
+  // MARK: ECN
+
+  /// RFC 9000 §13.4.2: the counts must account for every marked packet, or the path does not carry marks.
+  private mutating func checkECN(_ ack: AckFrame, newlyMarked: UInt64, sentAt: Instant, now: Instant) {
+    guard marksECN else { return }
+    guard ack.ect0 >= peerECT0, ack.ce >= peerCE, ack.ect0 &- peerECT0 &+ (ack.ce &- peerCE) >= newlyMarked,
+      ack.ect1 == 0
+    else {
+      marksECN = false
+      return
+    }
+    if ack.ce > peerCE { congested(sentAt: sentAt, now: now) }
+    peerECT0 = ack.ect0
+    peerCE = ack.ce
+  }
+
+  private mutating func congested(sentAt: Instant, now: Instant) {
+    let before = congestion.recoveryStart
+    congestion.congestion(sentAt: sentAt, now: now)
+    if congestion.recoveryStart != before {
+      counters.congestionEvents += 1
+      lostInEvent = 0
+    }
+  }
+
+  // MARK: Loss
+
+  /// RFC 9002 §6.1: what is far enough behind the largest acknowledged packet, in number or in time, is lost.
+  private mutating func detectLosses(now: Instant) {
+    lossTime = nil
+    let delay = rtt.lossDelay
+    var number = max(firstOpen, sent.base)
+    var lastLost: Instant?
+    var lostPackets = 0
+    // A run of packets all lost, for persistent congestion.
+    var runStart: Instant?
+    var longestRun: Int64 = 0
+    while number < largestAcked {
+      let packet = sent[number]
+      if packet.state == .outstanding {
+        guard largestAcked - number >= packetThreshold || now.nanoseconds(since: packet.sentAt) >= delay else {
+          lossTime = packet.sentAt.advanced(nanoseconds: delay)
+          break
+        }
+        lose(number, packet)
+        if packet.asksForAck {
+          lastLost = packet.sentAt
+          lostPackets += 1
+          if let firstSampleAt, packet.sentAt > firstSampleAt {
+            let start = runStart ?? packet.sentAt
+            runStart = start
+            longestRun = max(longestRun, packet.sentAt.nanoseconds(since: start))
+          }
+        }
+      } else if packet.state == .acknowledged, packet.asksForAck {
+        runStart = nil
+      }
+      number += 1
+    }
+    firstOpen = number
+    guard let lastLost else { return }
+    congested(sentAt: lastLost, now: now)
+    lostInEvent += lostPackets
+    if longestRun > 3 * rtt.probeTimeout(maximumAckDelay: maximumAckDelay) {
+      congestion.persistentCongestion(now: now)
+    }
+  }
+
+  private mutating func lose(_ number: UInt64, _ packet: SentPacket) {
+    sent[number].state = .lost
+    guard packet.asksForAck else { return }
+    counters.packetsLost += 1
+    bytesInFlight -= Int(packet.size)
+    unanswered -= 1
+    if packet.ecnMarked, !markedArrived {
+      // A path that drops marked packets drops all of them.
+      markedLost += 1
+      if markedLost >= 10 { marksECN = false }
+    }
+    repair(packet)
+  }
+
+  /// Lets what `packet` carried be sent again.
+  private mutating func repair(_ packet: SentPacket) {
+    repair(packet.frame)
+    var more = packet.more
+    while more >= 0 {
+      let (frame, after) = sent.further(more)
+      repair(frame)
+      more = after
+    }
+  }
+
+  private mutating func repair(_ frame: SentFrame) {
+    switch frame.kind {
+    case .none: return
+    case .maxData:
+      needsMaxData = true
+      return
+    case .maxStreams:
+      needsMaxStreams = true
+      return
+    case .stream, .streamMaxData, .reset, .stop: break
+    }
+    guard let stream = table.find(frame.stream) else { return }
+    switch frame.kind {
+    case .stream:
+      guard stream.resetCode == nil else { return }
+      stream.send.lose(frame.offset..<frame.offset &+ UInt64(frame.length))
+      if frame.fin, !stream.isFinAcknowledged { stream.needsFin = true }
+      if frame.offset == 0, frame.length == 0, stream.isLocal, !stream.isOpeningAcknowledged {
+        stream.needsOpening = true
+      }
+      markReady(stream)
+    case .streamMaxData: if stream.finalSize == nil, stream.stopCode == nil { tell(.windowUpdate, of: stream) }
+    case .reset: if !stream.isResetAcknowledged { tell(.reset, of: stream) }
+    case .stop: if stream.finalSize == nil { tell(.stop, of: stream) }
+    case .none, .maxData, .maxStreams: break
+    }
+  }
+
+  /// Forgets the records at the front whose fate is known. Lost ones stay a while, to recognise packets that come late.
+  private mutating func forgetSettled(now: Instant) {
+    let keep = rtt.probeTimeout(maximumAckDelay: 0)
+    let base = sent.base
+    while sent.count > 0 {
+      let packet = sent[sent.base]
+      switch packet.state {
+      case .acknowledged: break
+      case .lost:
+        if now.nanoseconds(since: packet.sentAt) < keep, sent.count < Self.mostRecords / 2 { return settle(from: base) }
+      case .outstanding: return settle(from: base)
+      }
+      sent.removeFirst()
+    }
+    settle(from: base)
+  }
+
+  private mutating func settle(from base: UInt64) {
+    guard sent.base != base else { return }
+    ackedNumbers.removeAll(below: sent.base)
+    firstOpen = max(firstOpen, sent.base)
+  }
+
+  /// Forgets packets of acknowledgements only: nothing needs to be repaired when they are lost.
+  mutating func forgetSilentPackets() {
+    let base = sent.base
+    while sent.count > 0, sent[sent.base].state != .outstanding || !sent[sent.base].asksForAck { sent.removeFirst() }
+    settle(from: base)
+  }
+
+  // MARK: Timers
+
+  /// When the loss timer or the probe timer runs out (RFC 9002 §6.2).
+  var recoveryDeadline: Instant? {
+    if let lossTime { return lossTime }
+    guard unanswered > 0 else { return nil }
+    let timeout = rtt.probeTimeout(maximumAckDelay: maximumAckDelay)
+    // Doubling ends at three seconds, so that a path that comes back is noticed.
+    let backedOff = timeouts == 0 ? timeout : max(timeout, min(timeout << Int64(min(timeouts, 16)), 3_000_000_000))
+    return lastAskedAt.advanced(nanoseconds: backedOff)
+  }
+
+  mutating func recoveryTimeout(now: Instant) {
+    if lossTime != nil {
+      detectLosses(now: now)
+      forgetSettled(now: now)
+      updatePacer()
+      return
+    }
+    timeouts += 1
+    counters.probeTimeouts += 1
+    probes = timeouts == 1 ? 1 : 2
+  }
+
+  /// Lets the oldest packet without an answer be sent again, without counting it as lost. For a probe that has nothing new.
+  mutating func repairOldest() {
+    var number = max(firstOpen, sent.base)
+    while number < sent.next {
+      let packet = sent[number]
+      if packet.state == .outstanding, packet.asksForAck { return repair(packet) }
+      number += 1
+    }
+  }
+}

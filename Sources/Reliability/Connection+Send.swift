@@ -1,0 +1,335 @@
+internal import MeshPacket
+public import MeshPrimitives
+
+/// A frame about a stream or the connection that goes into the packet being made.
+struct PlannedControl {
+  var frame: SentFrame
+  var code = ErrorCode.noError
+  var value: UInt64 = 0
+}
+
+/// The ranges of an acknowledgement, newest first.
+struct AckReport: Collection {
+  let numbers: RangeSet
+  /// Numbers below are not reported.
+  let floor: UInt64
+  let endIndex: Int
+  var startIndex: Int { 0 }
+
+  init(_ tracker: borrowing AckTracker, most: Int) {
+    numbers = tracker.received
+    floor = tracker.reportFloor
+    var count = 0
+    let total = numbers.count
+    while count < total, count < most, numbers[total - 1 - count].upperBound > floor { count += 1 }
+    endIndex = count
+  }
+
+  func index(after index: Int) -> Int { index + 1 }
+
+  subscript(index: Int) -> ClosedRange<UInt64> {
+    let range = numbers[numbers.count - 1 - index]
+    return Swift.max(range.lowerBound, Swift.min(floor, range.upperBound - 1))...range.upperBound - 1
+  }
+}
+
+// What goes to the peer.
+extension Connection {
+  /// The most ranges in an acknowledgement of its own, and in one beside data.
+  private static var rangesAlone: Int { 160 }
+  private static var rangesBesideData: Int { 16 }
+  /// Bytes that one stream may send before the next has its turn.
+  private static var turn: Int { 16 << 10 }
+  /// The least room in which a piece of a stream is worth its header.
+  private static var leastRoom: Int { 32 }
+  /// Packets of acknowledgements only before one asks for an acknowledgement, so that ranges can be forgotten.
+  private static var mostSilentPackets: Int { 32 }
+
+  /// Appends one `Packet` message that fills at most the free capacity of `output`, or returns `false` when nothing may or
+  /// need be sent at `now`; ``deadline`` then tells when to ask again, if nothing comes before.
+  ///
+  /// While there is more to send than fits, packets fill the capacity to the byte, or to one less. Mark the datagram with
+  /// ``outgoingECN`` as it was before the call.
+  /// - Parameter output: with at least ``smallestCapacity`` bytes free.
+  public mutating func nextPacket(into output: inout OutputRawSpan, now: Instant) -> Bool {
+    guard case .open = state, output.freeCapacity >= Self.smallestCapacity, sent.count < Self.mostRecords else {
+      return false
+    }
+    acks.handleTimeout(now: now)
+    var hasContent = findContent()
+    if probes > 0, !hasContent {
+      repairOldest()
+      hasContent = findContent()
+    }
+    let mayAsk = probes > 0 || hasContent && mayFly(output.freeCapacity, now: now)
+    guard mayAsk || acks.isDue else { return false }
+
+    let before = output.byteCount
+    let number = sent.next
+    var packet = SentPacket()
+    packet.sentAt = now
+    PacketWriter.writeNumber(number, to: &output)
+    writeAck(into: &output, alone: !mayAsk, packet: &packet, now: now)
+    if mayAsk { writeContent(into: &output, packet: &packet) }
+    if packet.frame.kind == .none, probes > 0 || silentPackets >= Self.mostSilentPackets {
+      PacketWriter.writePing(to: &output)
+      packet.asksForAck = true
+    }
+    record(&packet, bytes: output.byteCount - before, now: now)
+    return true
+  }
+
+  private mutating func record(_ packet: inout SentPacket, bytes: Int, now: Instant) {
+    counters.packetsSent += 1
+    if packet.frame.kind != .none { packet.asksForAck = true }
+    guard packet.asksForAck else {
+      silentPackets += 1
+      // Nothing of value is in them: what piles up in front is forgotten.
+      if sent.count > 256 { forgetSilentPackets() }
+      sent.append(packet)
+      return
+    }
+    silentPackets = 0
+    let size = min(bytes + configuration.overheadPerPacket, Int(UInt16.max))
+    packet.size = UInt16(size)
+    packet.ecnMarked = marksECN
+    sent.append(packet)
+    bytesInFlight += size
+    if unanswered == 0 { unansweredSince = now }
+    unanswered += 1
+    lastAskedAt = now
+    if probes > 0 { probes -= 1 }
+    pacer.sent(size, now: now)
+    trimAt = now.advanced(nanoseconds: Self.quietTime)
+  }
+
+  /// Whether a packet that counts as in flight may leave.
+  private mutating func mayFly(_ capacity: Int, now: Instant) -> Bool {
+    if bytesInFlight > 0 {
+      let size = min(capacity, contentEstimate) + configuration.overheadPerPacket
+      if bytesInFlight + size > congestion.window {
+        limitedBelow = sent.next
+        // Acknowledgements free the window, not time.
+        pacer.cancelHold()
+        return false
+      }
+    }
+    if !pacer.allows(now) {
+      limitedBelow = sent.next
+      return false
+    }
+    return true
+  }
+
+  /// About how many bytes there are to send; never fewer than there are.
+  private var contentEstimate: Int {
+    guard ready.count == 1, controlList.isEmpty, let stream = ready.first, !stream.send.hasLost else { return .max }
+    return Int(clamping: stream.freshBytes) &+ stream.service.count &+ 128
+  }
+
+  // MARK: Acknowledgements
+
+  private mutating func writeAck(
+    into output: inout OutputRawSpan, alone: Bool, packet: inout SentPacket, now: Instant
+  ) {
+    // Beside data only what is owed, and not a long list unless it is due.
+    guard acks.isDue || acks.pending > 0, acks.hasReport else { return }
+    let most = alone || acks.isDue ? Self.rangesAlone : Self.rangesBesideData
+    let microseconds = UInt64(acks.delay(now: now) / 1000)
+    let written = PacketWriter.writeAck(
+      AckReport(acks, most: min(most, output.freeCapacity / 8)), delayMicroseconds: microseconds, ect0: acks.ect0,
+      ect1: acks.ect1, ce: acks.ce, to: &output)
+    guard written > 0 else { return }
+    packet.acknowledges = acks.largest
+    counters.acksSent += 1
+    acks.reported()
+  }
+
+  // MARK: Content
+
+  /// Whether there is anything to send besides acknowledgements. Afterwards a stream in front of the queue has something.
+  private mutating func findContent() -> Bool {
+    let hasStream = findStream()
+    return hasStream || needsMaxData || needsMaxStreams || !controlList.isEmpty
+  }
+
+  private mutating func findStream() -> Bool {
+    while let stream = ready.first {
+      if !stream.isRemoved {
+        switch stream.readiness {
+        case .something: return true
+        case .onlyWithConnectionWindow:
+          if dataLimit > dataSent { return true }
+          if !stream.isBlockedByConnection {
+            stream.isBlockedByConnection = true
+            blockedByConnection.append(stream)
+          }
+        case .nothing: break
+        }
+      }
+      leaveFront(stream)
+    }
+    return false
+  }
+
+  private mutating func leaveFront(_ stream: Stream) {
+    _ = ready.popFirst()
+    stream.isReady = false
+    servedInFront = 0
+  }
+
+  private mutating func writeContent(into output: inout OutputRawSpan, packet: inout SentPacket) {
+    var reserved = 0
+    if needsMaxData || needsMaxStreams || !controlList.isEmpty { reserved = planControl(room: output.freeCapacity / 2) }
+    while output.freeCapacity - reserved >= Self.leastRoom, findStream(), let stream = ready.first {
+      guard writePiece(of: stream, room: output.freeCapacity - reserved, into: &output, packet: &packet) else { break }
+      if servedInFront >= Self.turn, ready.count > 1 {
+        leaveFront(stream)
+        markReady(stream)
+      }
+    }
+    if reserved > 0 { writeControl(into: &output, packet: &packet) }
+  }
+
+  /// Remembers `frame` as part of `packet`.
+  private mutating func note(_ frame: SentFrame, in packet: inout SentPacket) {
+    if packet.frame.kind == .none {
+      packet.frame = frame
+    } else {
+      packet.more = sent.chain(frame, before: packet.more)
+    }
+  }
+
+  /// Writes one frame with bytes of `stream`: lost ones first. Returns `false` when it does not fit into `room`.
+  private mutating func writePiece(
+    of stream: Stream, room: Int, into output: inout OutputRawSpan, packet: inout SentPacket
+  ) -> Bool {
+    let again: Bool
+    var available: Range<UInt64>
+    if stream.needsOpening, stream.send.sent > 0 {
+      // The opening frame was empty, and was lost; bytes have followed since.
+      again = false
+      available = 0..<0
+    } else if let lost = stream.send.nextLost {
+      again = true
+      available = lost
+    } else {
+      again = false
+      let fresh = min(stream.freshBytes, dataLimit - dataSent)
+      available = stream.send.sent..<stream.send.sent + fresh
+    }
+    let opens = stream.isLocal && available.lowerBound == 0
+    let mayFin = stream.isFinishing && available.upperBound == stream.send.end
+    let id = stream.id.rawValue
+    let free: Int
+    if opens {
+      let name = stream.service
+      free = PacketWriter.streamCapacity(id: id, offset: 0, fin: mayFin, service: name.bytes, free: room)
+    } else {
+      free = PacketWriter.streamCapacity(id: id, offset: available.lowerBound, fin: mayFin, free: room)
+    }
+    if free == 0 { return false }
+    let length = min(available.count, free)
+    available = available.lowerBound..<available.lowerBound + UInt64(length)
+    let fin = mayFin && available.upperBound == stream.send.end
+    let fits: Bool
+    if opens {
+      let name = stream.service
+      fits = PacketWriter.writeStream(
+        id: id, offset: 0, fin: fin, service: name.bytes, dataLength: length, to: &output)
+    } else {
+      fits = PacketWriter.writeStream(
+        id: id, offset: available.lowerBound, fin: fin, dataLength: length, to: &output)
+    }
+    guard fits else { return false }
+    stream.send.read(available, into: &output)
+    if again {
+      stream.send.markSentAgain(upTo: available.upperBound)
+      counters.bytesRetransmitted += UInt64(length)
+    } else if length > 0 {
+      stream.send.markSent(upTo: available.upperBound)
+      dataSent += UInt64(length)
+      counters.bytesSent += UInt64(length)
+    }
+    if available.lowerBound == 0 { stream.needsOpening = false }
+    if fin { stream.needsFin = false }
+    servedInFront += length
+    note(
+      SentFrame(
+        kind: .stream, fin: fin, length: UInt32(length), stream: id, offset: available.lowerBound),
+      in: &packet)
+    return true
+  }
+
+  // MARK: Control
+
+  /// Chooses the control frames of a packet, and returns how many bytes they take at most.
+  private mutating func planControl(room: Int) -> Int {
+    planned.removeAll(keepingCapacity: true)
+    var size = 0
+    if needsMaxData {
+      needsMaxData = false
+      dataAllowed = max(dataAllowed, dataConsumed + configuration.local.data)
+      planned.append(PlannedControl(frame: SentFrame(kind: .maxData), value: dataAllowed))
+      size += 1 + Varint.length(dataAllowed)
+    }
+    if needsMaxStreams {
+      needsMaxStreams = false
+      table.peerMayOpen = max(table.peerMayOpen, table.peerEnded + configuration.local.streams)
+      planned.append(PlannedControl(frame: SentFrame(kind: .maxStreams), value: table.peerMayOpen))
+      size += 4 + Varint.length(table.peerMayOpen)
+    }
+    while size + 64 <= room, let stream = controlList.popFirst() {
+      stream.isInControlList = false
+      let control = stream.control
+      stream.control = []
+      if stream.isRemoved { continue }
+      let id = stream.id.rawValue
+      if control.contains(.windowUpdate), stream.finalSize == nil, stream.stopCode == nil {
+        stream.receiveLimit = max(stream.receiveLimit, stream.receive.position + configuration.local.streamData)
+        planned.append(
+          PlannedControl(frame: SentFrame(kind: .streamMaxData, stream: id), value: stream.receiveLimit))
+        size += 4 + Varint.length(id) + Varint.length(stream.receiveLimit)
+      }
+      if control.contains(.reset), let code = stream.resetCode {
+        planned.append(
+          PlannedControl(frame: SentFrame(kind: .reset, stream: id), code: code, value: stream.resetSize))
+        size += 5 + Varint.length(id) + Varint.length(code.rawValue) + Varint.length(stream.resetSize)
+      }
+      if control.contains(.stop), let code = stream.stopCode, stream.finalSize == nil {
+        planned.append(PlannedControl(frame: SentFrame(kind: .stop, stream: id), code: code))
+        size += 4 + Varint.length(id) + Varint.length(code.rawValue)
+      }
+    }
+    return size
+  }
+
+  /// Writes the planned frames in the order of their field numbers.
+  private mutating func writeControl(into output: inout OutputRawSpan, packet: inout SentPacket) {
+    write(.maxData, into: &output, packet: &packet)
+    write(.streamMaxData, into: &output, packet: &packet)
+    write(.reset, into: &output, packet: &packet)
+    write(.stop, into: &output, packet: &packet)
+    write(.maxStreams, into: &output, packet: &packet)
+    planned.removeAll(keepingCapacity: true)
+  }
+
+  private mutating func write(_ kind: SentFrame.Kind, into output: inout OutputRawSpan, packet: inout SentPacket) {
+    for index in planned.indices where planned[index].frame.kind == kind {
+      let item = planned[index]
+      let id = item.frame.stream
+      let fits =
+        switch kind {
+        case .maxData: PacketWriter.writeMaxData(item.value, to: &output)
+        case .streamMaxData: PacketWriter.writeStreamMaxData(StreamMaxData(id: id, max: item.value), to: &output)
+        case .reset:
+          PacketWriter.writeResetStream(ResetStream(id: id, code: item.code, finalSize: item.value), to: &output)
+        case .stop: PacketWriter.writeStopSending(StopSending(id: id, code: item.code), to: &output)
+        case .maxStreams: PacketWriter.writeMaxStreams(MaxStreams(bidirectional: item.value), to: &output)
+        case .none, .stream: true
+        }
+      precondition(fits, "room for control frames is kept free")
+      note(item.frame, in: &packet)
+    }
+  }
+}

@@ -1,0 +1,177 @@
+public import MeshPacket
+internal import MeshPrimitives
+
+// What the application does with streams.
+extension Connection {
+  private func requireOpen() throws(StreamError) {
+    if case .closed(let reason) = state { throw .closed(reason) }
+  }
+
+  private mutating func find(_ id: StreamID) throws(StreamError) -> Stream {
+    try requireOpen()
+    guard let stream = table.find(id.rawValue) else { throw .unknownStream }
+    return stream
+  }
+
+  /// Opens a stream for the service of this name. The peer learns of it with the next packet.
+  /// - Throws: `.tooManyStreams` (``ConnectionEvent/streamsAvailable`` tells when to try again), `.serviceTooLong`, `.closed`.
+  public mutating func openStream(service: String) throws(StreamError) -> StreamID {
+    try requireOpen()
+    let name = Array(service.utf8)
+    guard name.count <= PacketLimits.serviceLength else { throw .serviceTooLong(bytes: name.count) }
+    guard table.opened < table.mayOpen else {
+      wantsStreams = true
+      throw .tooManyStreams(limit: table.mayOpen)
+    }
+    let id = StreamID(index: table.opened, odd: table.opensOdd)
+    table.opened += 1
+    let stream = Stream(
+      id: id, isLocal: true, service: name, sendLimit: configuration.peer.streamData,
+      receiveLimit: configuration.local.streamData)
+    table.add(stream)
+    markReady(stream)
+    return id
+  }
+
+  /// Copies as much of `bytes` into the stream's buffer as fits, and returns how many bytes those are. After fewer than
+  /// all, ``ConnectionEvent/writable(_:)`` tells when there is room again.
+  /// - Throws: `.notWritable` after the end or a reset, `.stopped`, `.unknownStream`, `.closed`.
+  public mutating func write(_ bytes: RawSpan, to id: StreamID) throws(StreamError) -> Int {
+    let stream = try find(id)
+    if let code = stream.peerStopCode { throw .stopped(code: code) }
+    guard !stream.isFinishing, stream.resetCode == nil else { throw .notWritable }
+    let count = stream.send.write(bytes, limit: configuration.sendBuffer, from: pool)
+    if count < bytes.byteCount { stream.wantsWritable = true }
+    if count > 0 { markReady(stream) }
+    return count
+  }
+
+  /// Nothing follows what was written; reading goes on. Harmless when said twice.
+  public mutating func finish(_ id: StreamID) throws(StreamError) {
+    let stream = try find(id)
+    if let code = stream.peerStopCode { throw .stopped(code: code) }
+    guard stream.resetCode == nil else { throw .notWritable }
+    guard !stream.isFinishing else { return }
+    stream.isFinishing = true
+    stream.needsFin = true
+    markReady(stream)
+  }
+
+  /// Gives up sending: what was not delivered is dropped, and the peer told. Harmless when all was delivered.
+  public mutating func reset(_ id: StreamID, code: ErrorCode) throws(StreamError) {
+    let stream = try find(id)
+    guard stream.resetCode == nil, !stream.isSendDone else { return }
+    resetSending(stream, code: code)
+  }
+
+  mutating func resetSending(_ stream: Stream, code: ErrorCode) {
+    stream.resetCode = code
+    stream.resetSize = stream.send.sent
+    stream.needsFin = false
+    stream.needsOpening = false
+    stream.send.discard(pool: pool)
+    tell(.reset, of: stream)
+  }
+
+  /// Reads no more of the stream: what came and comes is dropped, and the peer asked to stop.
+  public mutating func stop(_ id: StreamID, code: ErrorCode) throws(StreamError) {
+    let stream = try find(id)
+    guard !stream.isReceiveDone, stream.stopCode == nil else { return }
+    stream.stopCode = code
+    discardReceived(stream)
+    // The end is known: there is nothing to ask for.
+    if stream.finalSize == nil { tell(.stop, of: stream) }
+    if stream.finalSize != nil {
+      stream.isReceiveDone = true
+      removeIfDone(stream)
+    }
+  }
+
+  /// Appends what has come, in order, up to `output.freeCapacity` bytes, and lets the peer send as much again.
+  ///
+  /// The stream is gone after `.finished` or `.reset`, once sending has ended too.
+  /// - Throws: `.notReadable` after ``stop(_:code:)`` or the end, `.unknownStream`, `.closed`.
+  public mutating func read(_ id: StreamID, into output: inout OutputRawSpan) throws(StreamError) -> ReadResult {
+    let stream = try find(id)
+    guard stream.stopCode == nil, !stream.isReceiveDone else { throw .notReadable }
+    precondition(output.freeCapacity > 0, "give room for at least one byte")
+    if let code = stream.peerResetCode {
+      stream.isReceiveDone = true
+      removeIfDone(stream)
+      return .reset(code: code)
+    }
+    let count = stream.receive.read(into: &output, pool: pool)
+    if count > 0 {
+      consumed(UInt64(count))
+      if stream.finalSize == nil {
+        let window = configuration.local.streamData
+        if stream.receive.position + window - stream.receiveLimit >= max(window / 4, 1) {
+          tell(.windowUpdate, of: stream)
+        }
+      }
+      return .bytes(count)
+    }
+    if let size = stream.finalSize, stream.receive.position == size {
+      stream.isReceiveDone = true
+      removeIfDone(stream)
+      return .finished
+    }
+    stream.wantsReadable = true
+    return .blocked
+  }
+
+  /// Whether bytes, the end or a reset can be read at once.
+  public mutating func isReadable(_ id: StreamID) -> Bool {
+    guard let stream = table.find(id.rawValue), stream.stopCode == nil, !stream.isReceiveDone else { return false }
+    return stream.receive.readable > 0 || stream.peerResetCode != nil || stream.finalSize == stream.receive.position
+  }
+
+  /// Counts bytes that flow control holds no longer.
+  mutating func consumed(_ count: UInt64) {
+    dataConsumed += count
+    let window = configuration.local.data
+    if dataConsumed + window - dataAllowed >= max(window / 4, 1) { needsMaxData = true }
+  }
+
+  /// Drops what a stream has received, and credits it.
+  mutating func discardReceived(_ stream: Stream) {
+    gaps -= stream.receive.gaps
+    let unread = stream.receive.highest - stream.receive.position
+    stream.receive.discard(pool: pool)
+    consumed(unread)
+  }
+
+  // MARK: Bookkeeping
+
+  /// Puts a stream that has something to send into the queue.
+  mutating func markReady(_ stream: Stream) {
+    guard !stream.isReady, !stream.isRemoved, !stream.isBlockedByConnection || stream.readiness == .something,
+      stream.readiness != .nothing
+    else { return }
+    stream.isReady = true
+    ready.append(stream)
+  }
+
+  /// Puts a frame about a stream on the list.
+  mutating func tell(_ control: Stream.Control, of stream: Stream) {
+    stream.control.insert(control)
+    guard !stream.isInControlList else { return }
+    stream.isInControlList = true
+    controlList.append(stream)
+  }
+
+  /// Forgets a stream that has ended in both directions.
+  mutating func removeIfDone(_ stream: Stream) {
+    guard stream.isReceiveDone, stream.isSendDone, !stream.isRemoved else { return }
+    stream.isRemoved = true
+    stream.send.discard(pool: pool)
+    gaps -= stream.receive.gaps
+    stream.receive.discard(pool: pool)
+    table.remove(stream)
+    guard !stream.isLocal else { return }
+    table.peerEnded += 1
+    if table.peerEnded + configuration.local.streams - table.peerMayOpen >= max(configuration.local.streams / 4, 1) {
+      needsMaxStreams = true
+    }
+  }
+}

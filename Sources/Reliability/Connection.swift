@@ -1,0 +1,238 @@
+public import MeshPacket
+public import MeshPrimitives
+
+/// The reliable half of what two nodes say to each other: ordered streams over packets that may be lost, with
+/// acknowledgements, loss recovery (RFC 9002), congestion control, pacing and flow control.
+///
+/// It lives above sessions and paths and survives changes of both: it sees whole `Packet` messages, decrypted, and makes
+/// whole messages to be encrypted. Like every layer it has three doors, and opens no socket and reads no clock:
+///
+///     // in
+///     let outcome = try connection.handle(message, ecn: .notECT, now: now)
+///     if let deadline = connection.deadline, deadline <= now { connection.handleTimeout(now: now) }
+///     // out, after every input
+///     while connection.nextPacket(into: &output, now: now) { seal(output) … }
+///     while let event = connection.nextEvent() { … }
+///     // use
+///     let id = try connection.openStream(service: "echo")
+///     let accepted = try connection.write(bytes, to: id)
+///
+/// Packets carry numbers of the connection's own, from 1 on; what was lost is sent again in a new packet. What it leaves to
+/// its caller: sealing and paths, the `Hello` that agrees on the limits, telling the peer of the end (`Close`), and every
+/// frame that is not about streams: those of an accepted packet are delivered by whoever reads it after this.
+///
+/// Memory is capped whatever the peer does: received bytes by the windows and the pool, gaps per connection, ranges of
+/// acknowledgements, records of sent packets. In steady state a packet allocates nothing.
+public struct Connection: ~Copyable {
+  enum State {
+    case open
+    case closed(CloseReason)
+  }
+
+  /// The greatest number of gaps in the received data of all streams together.
+  static let mostGaps = 4096
+  /// The greatest number of packets whose fate is open.
+  static let mostRecords = 1 << 16
+  /// The least capacity that ``nextPacket(into:now:)`` makes a packet for: room for a long acknowledgement or service name.
+  public static let smallestCapacity = 512
+
+  let configuration: Configuration
+  let pool: ChunkPool
+  let maximumAckDelay: Int64
+  var state = State.open
+  var table: StreamTable
+  var events = Ring<ConnectionEvent>()
+  var counters = ConnectionStatistics()
+
+  // Receiving.
+  var acks: AckTracker
+  /// Bytes up to the highest offsets of all streams; what the peer has used of ``dataAllowed``.
+  var dataReceived: UInt64 = 0
+  /// Of these, bytes that were read or will never be.
+  var dataConsumed: UInt64 = 0
+  /// Bytes that the peer was told that it may send.
+  var dataAllowed: UInt64
+  var gaps = 0
+  var lastReceived: Instant
+
+  // Sending.
+  var sent = SentPackets()
+  /// Bytes sent for the first time on all streams.
+  var dataSent: UInt64 = 0
+  /// Bytes that the peer allows.
+  var dataLimit: UInt64
+  var ready = Ring<Stream>()
+  /// Bytes that the stream in front has put into packets since it came there.
+  var servedInFront = 0
+  var blockedByConnection: [Stream] = []
+  var controlList = Ring<Stream>()
+  var needsMaxData = false
+  var needsMaxStreams = false
+  var wantsStreams = false
+  /// Packets of acknowledgements only since one that asked for an acknowledgement.
+  var silentPackets = 0
+  var planned: [PlannedControl] = []
+
+  // Recovery.
+  var rtt = RTTEstimator()
+  var firstSampleAt: Instant?
+  var congestion: Congestion
+  var pacer = Pacer()
+  var bytesInFlight = 0
+  /// Packets in flight that ask for an acknowledgement.
+  var unanswered = 0
+  var unansweredSince: Instant?
+  var lastAskedAt = Instant(nanoseconds: 0)
+  var largestAcked: UInt64 = 0
+  var ackedNumbers = RangeSet()
+  /// Packets below are acknowledged or lost.
+  var firstOpen: UInt64 = 1
+  /// Packets below were sent while the window or the pacer set the speed.
+  var limitedBelow: UInt64 = 0
+  var lossTime: Instant?
+  var timeouts = 0
+  var probes = 0
+  var packetThreshold: UInt64 = 3
+  /// Packets lost in the last congestion event that have not come late.
+  var lostInEvent = 0
+
+  // ECN.
+  var marksECN: Bool
+  var peerECT0: UInt64 = 0
+  var peerCE: UInt64 = 0
+  var markedLost = 0
+  var markedArrived = false
+
+  /// When the memory that a burst has left behind is given back.
+  var trimAt: Instant?
+
+  /// - Parameters:
+  ///   - opensOddStreams: whether this is the side whose streams have odd numbers: the one with the greater public key.
+  ///   - pool: where buffers take their memory from; shared by the connections of a node.
+  public init(configuration: Configuration, opensOddStreams: Bool, pool: ChunkPool, now: Instant) {
+    precondition(configuration.packetSize >= 256, "a full packet must have at least 256 bytes")
+    precondition(configuration.packetsPerAck >= 1, "at least one packet per acknowledgement")
+    self.configuration = configuration
+    self.pool = pool
+    maximumAckDelay = max(0, min(configuration.maximumAckDelay.wholeNanoseconds, 1_000_000_000))
+    table = StreamTable(
+      opensOdd: opensOddStreams, mayOpen: configuration.peer.streams, peerMayOpen: configuration.local.streams)
+    acks = AckTracker(every: configuration.packetsPerAck, maximumDelay: maximumAckDelay)
+    dataAllowed = configuration.local.data
+    dataLimit = configuration.peer.data
+    congestion = Congestion(configuration.congestion, packetSize: configuration.packetSize)
+    lastReceived = now
+    marksECN = configuration.usesECN
+  }
+
+  deinit {
+    for stream in table.all {
+      stream.send.discard(pool: pool)
+      stream.receive.discard(pool: pool)
+    }
+  }
+
+  /// Why the connection has ended; `nil` while it goes on.
+  public var closeReason: CloseReason? {
+    if case .closed(let reason) = state { reason } else { nil }
+  }
+
+  public var statistics: ConnectionStatistics {
+    var result = counters
+    result.smoothedRTT = .nanoseconds(rtt.hasSample ? rtt.smoothed : 0)
+    result.minimumRTT = .nanoseconds(rtt.minimum)
+    result.congestionWindow = congestion.window
+    result.bytesInFlight = bytesInFlight
+    return result
+  }
+
+  /// Streams that have not ended in both directions.
+  public var streamCount: Int { table.count }
+
+  /// How the packets that ``nextPacket(into:now:)`` makes now are to be marked.
+  public var outgoingECN: ECN { marksECN ? .ect0 : .notECT }
+
+  /// What happened, oldest first; `nil` when nothing is left.
+  public mutating func nextEvent() -> ConnectionEvent? { events.popFirst() }
+
+  /// Ends the connection here: no packet is made any more. The caller tells the peer.
+  public mutating func close(code: ErrorCode, reason: String) {
+    end(.closedLocally(code: code, reason: reason))
+  }
+
+  /// The peer has said that the connection is over.
+  public mutating func peerClosed(code: ErrorCode, reason: String) {
+    end(.closedByPeer(code: code, reason: reason))
+  }
+
+  /// The peer is gone, or has started again without its state.
+  public mutating func peerVanished() { end(.peerVanished) }
+
+  /// Ends everything. Every call on a stream throws `reason` from now on.
+  mutating func end(_ reason: CloseReason) {
+    guard case .open = state else { return }
+    state = .closed(reason)
+    for stream in table.all {
+      stream.send.discard(pool: pool)
+      stream.receive.discard(pool: pool)
+      stream.isRemoved = true
+    }
+    table.removeAll()
+    ready.removeAll()
+    controlList.removeAll()
+    blockedByConnection = []
+    sent = SentPackets()
+    ackedNumbers = RangeSet()
+    bytesInFlight = 0
+    unanswered = 0
+    events.append(.closed(reason))
+  }
+
+  // MARK: Time
+
+  /// When ``handleTimeout(now:)`` is to be called at the latest; `nil` when nothing waits for time.
+  public var deadline: Instant? {
+    guard case .open = state else { return nil }
+    var result = earliest(recoveryDeadline, acks.isDue ? nil : acks.deadline)
+    result = earliest(result, pacer.deadline)
+    result = earliest(result, trimAt)
+    if let vanishing = vanishingAt { result = earliest(result, vanishing) }
+    if let idle = configuration.idleTimeout { result = earliest(result, lastReceived + idle) }
+    return result
+  }
+
+  /// Only after a few probes went unanswered: a machine that slept must have had the chance to ask.
+  private var vanishingAt: Instant? {
+    guard timeouts >= 3, let since = unansweredSince else { return nil }
+    return since + configuration.vanishedAfter
+  }
+
+  /// Does what is due at `now`. Harmless when nothing is.
+  public mutating func handleTimeout(now: Instant) {
+    guard case .open = state else { return }
+    if let idle = configuration.idleTimeout, lastReceived + idle <= now { return end(.timedOut) }
+    if let vanishingAt, vanishingAt <= now { return end(.timedOut) }
+    pacer.expire(now: now)
+    acks.handleTimeout(now: now)
+    if let due = recoveryDeadline, due <= now { recoveryTimeout(now: now) }
+    if let trimAt, trimAt <= now {
+      self.trimAt = nil
+      if unanswered == 0 { trim() }
+    }
+  }
+
+  /// Gives back memory that only a busy connection needs.
+  private mutating func trim() {
+    forgetSilentPackets()
+    sent.trim()
+    ackedNumbers.trim()
+    for stream in table.all {
+      stream.send.trim()
+      stream.receive.trim()
+    }
+    if ready.isEmpty { ready.removeAll() }
+    if controlList.isEmpty { controlList.removeAll() }
+    if events.isEmpty { events.removeAll() }
+    planned = []
+  }
+}

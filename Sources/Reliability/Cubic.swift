@@ -1,0 +1,122 @@
+internal import MeshPrimitives
+
+/// CUBIC (RFC 9438). Windows are kept in bytes; the formulas count in packets of `packetSize`.
+struct Cubic: CongestionController {
+  /// RFC 9438 §5.1: packets per second cubed.
+  static let aggressiveness = 0.4
+  /// β, RFC 9438 §4.6.
+  static let decrease = 0.7
+  /// α of the Reno-friendly estimate, 3 × (1 − β) ÷ (1 + β), RFC 9438 §4.3.
+  static let friendlyIncrease = 3 * (1 - decrease) / (1 + decrease)
+
+  private struct Values {
+    /// Bytes. A fraction of a packet per acknowledgement adds up, hence not an integer.
+    var window: Double
+    var threshold = Double.infinity
+    /// W_max, in bytes: the window before the last reduction.
+    var maximum = 0.0
+    /// W_est, in bytes: what Reno would have.
+    var friendly = 0.0
+    /// K, in seconds: when the curve is back at `maximum`.
+    var timeToMaximum = 0.0
+    var epochStart: Instant?
+  }
+
+  private var values: Values
+  private var before: Values?
+  private(set) var recoveryStart: Instant?
+  private var packetSize: Double
+
+  init(packetSize: Int) {
+    self.packetSize = Double(packetSize)
+    values = Values(window: Double(initialWindow(packetSize: packetSize)))
+  }
+
+  var window: Int { Int(values.window) }
+  var isSlowStart: Bool { values.window < values.threshold }
+  private var smallest: Double { 2 * packetSize }
+
+  mutating func acknowledged(_ bytes: Int, rtt: RTTEstimator, now: Instant) {
+    guard !isSlowStart else {
+      values.window += Double(bytes)
+      return
+    }
+    if values.epochStart == nil { startEpoch(now) }
+    let elapsed = seconds(since: values.epochStart ?? now, now: now)
+    // Reno-friendly estimate (§4.3); above the old maximum it grows like Reno.
+    let alpha = values.friendly >= values.maximum ? 1 : Self.friendlyIncrease
+    values.friendly += alpha * packetSize * Double(bytes) / values.window
+    let here = curve(at: elapsed)
+    if here < values.friendly {
+      values.window = max(values.window, values.friendly)
+      return
+    }
+    // §4.4 and §4.5: move towards where the curve is one round trip from now, at most by half a window per round trip.
+    let ahead = curve(at: elapsed + Double(rtt.smoothed) / 1e9)
+    let target = min(max(ahead, values.window), 1.5 * values.window)
+    values.window += (target - values.window) * Double(bytes) / values.window
+  }
+
+  private mutating func startEpoch(_ now: Instant) {
+    values.epochStart = now
+    values.friendly = values.window
+    if values.window < values.maximum {
+      values.timeToMaximum = cubeRoot((values.maximum - values.window) / packetSize / Self.aggressiveness)
+    } else {
+      values.maximum = values.window
+      values.timeToMaximum = 0
+    }
+  }
+
+  /// W_cubic(t) in bytes (RFC 9438 §4.2).
+  private func curve(at seconds: Double) -> Double {
+    let distance = seconds - values.timeToMaximum
+    return Self.aggressiveness * distance * distance * distance * packetSize + values.maximum
+  }
+
+  private func seconds(since start: Instant, now: Instant) -> Double { Double(now.nanoseconds(since: start)) / 1e9 }
+
+  mutating func congestion(sentAt sent: Instant, now: Instant) {
+    if let recoveryStart, sent <= recoveryStart { return }
+    before = values
+    recoveryStart = now
+    // Fast convergence (§4.7): a flow that did not reach its old maximum gives way.
+    values.maximum =
+      values.window < values.maximum ? values.window * (1 + Self.decrease) / 2 : values.window
+    values.threshold = max(values.window * Self.decrease, smallest)
+    values.window = values.threshold
+    values.epochStart = nil
+  }
+
+  mutating func persistentCongestion(now: Instant) {
+    // §4.8: as after a timeout; slow start up to the reduced threshold.
+    values.window = smallest
+    values.epochStart = nil
+    recoveryStart = nil
+    before = nil
+  }
+
+  mutating func undo() {
+    guard let before else { return }
+    if before.window > values.window { values = before }
+    self.before = nil
+  }
+
+  mutating func packetSizeChanged(to size: Int) {
+    packetSize = Double(size)
+    values.window = max(values.window, smallest)
+  }
+}
+
+/// The cube root of a number that is not negative, to about 15 digits. (Newton's method: no C library in a layer.)
+func cubeRoot(_ value: Double) -> Double {
+  guard value > 0 else { return 0 }
+  // A third of the exponent is close enough to start with.
+  var root = Double(sign: .plus, exponent: value.exponent / 3, significand: 1)
+  for _ in 0..<40 {
+    let next = (2 * root + value / (root * root)) / 3
+    if abs(next - root) <= 1e-15 * root { return next }
+    root = next
+  }
+  return root
+}
