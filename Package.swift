@@ -31,6 +31,7 @@ let package = Package(
     product("MeshPrimitives"),
     product("MeshReplay"),
     product("MeshCrypto"),
+    product("MeshSession"),
     product("MeshPacket"),
     product("MeshWire"),
     product("MeshReliability"),
@@ -58,6 +59,7 @@ let package = Package(
     // Layers, without I/O: bytes, time and randomness are arguments.
     layer("Replay"),
     layer("Crypto", ["MeshPrimitives", "CMeshSodium", "CMeshLibcrypto"]),
+    layer("Session", ["MeshPrimitives", "MeshCrypto", "MeshReplay"]),
     layer("Packet", ["MeshPrimitives"]),
     layer("Wire", ["MeshPrimitives", "MeshPacket", "CMeshProto", "CMeshProtobufC"]),
     layer("Reliability", ["MeshPrimitives", "MeshPacket"]),
@@ -81,6 +83,7 @@ let package = Package(
     tests("Primitives"),
     tests("Replay"),
     tests("Crypto", ["MeshPrimitives"]),
+    tests("Session", ["MeshPrimitives", "MeshCrypto", "MeshSimulation"]),
     tests("Packet", ["MeshPrimitives"]),
     tests("Wire", ["MeshPrimitives", "MeshPacket"]),
     tests("Reliability", ["MeshPrimitives", "MeshPacket", "MeshSimulation"]),

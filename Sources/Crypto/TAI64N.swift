@@ -36,6 +36,13 @@ public struct TAI64N: Comparable, Hashable, Sendable {
     output.append(nanoseconds, .big)
   }
 
+  /// The next time that differs from this one after rounding.
+  public var successor: TAI64N {
+    let rounded = nanoseconds & ~0xFF_FFFF
+    return rounded >= 989_855_744  // the last step below a second
+      ? TAI64N(seconds: seconds &+ 1, nanoseconds: 0) : TAI64N(seconds: seconds, nanoseconds: rounded &+ 0x100_0000)
+  }
+
   /// As the 12 bytes compare.
   public static func < (left: TAI64N, right: TAI64N) -> Bool {
     (left.seconds, left.nanoseconds) < (right.seconds, right.nanoseconds)

@@ -1,0 +1,185 @@
+public import MeshCrypto
+public import MeshPrimitives
+
+extension Device {
+  /// Makes a data packet of `buffer` in place: for the path of bulk data, where the plaintext is already where it goes.
+  ///
+  /// Costs one encryption and no allocation.
+  /// - Parameter buffer: 16 bytes for the header, the plaintext, 16 bytes for the tag; all of it becomes the datagram.
+  ///   Padding is the caller's (``WireGuard/paddedSize(of:mtu:)``).
+  /// - Throws: `.noKeys`, after which a handshake is under way and the plaintext is unchanged.
+  public mutating func seal(
+    _ buffer: inout MutableRawSpan, to id: PeerID, now: Instant
+  ) throws(SealError) {
+    guard let peer = self[id] else { throw .unknownPeer }
+    guard let pair = peer.current, pair.canSend(at: now) else {
+      peer.retries = 0
+      oweInitiation(peer, now: now)
+      throw .noKeys
+    }
+    seal(&buffer, with: pair, to: peer, now: now)
+  }
+
+  /// Sends `plaintext` as a packet of its own, when there is a key: until then it is staged (128 packets at most, the
+  /// oldest are dropped) and a handshake is started. The packet comes out of ``nextTransmit(into:now:wall:)``.
+  /// - Parameter plaintext: padded by the caller; not empty.
+  public mutating func send(_ plaintext: RawSpan, to id: PeerID, now: Instant) {
+    guard let peer = self[id] else { return }
+    if peer.staged.count >= WireGuard.stagedPackets {
+      peer.staged.removeFirst()
+      peer.statistics.droppedStaged &+= 1
+    }
+    peer.staged.append(Array(copying: plaintext))
+    if peer.current?.canSend(at: now) == true {
+      markReady(peer)
+    } else {
+      peer.retries = 0
+      oweInitiation(peer, now: now)
+    }
+  }
+
+  /// Starts a handshake with the peer, unless one was sent less than 5 s ago.
+  public mutating func startHandshake(with id: PeerID, now: Instant) {
+    guard let peer = self[id] else { return }
+    oweInitiation(peer, now: now)
+  }
+
+  /// Appends the next datagram to `output` and tells where it goes; `nil` when there is none.
+  /// - Parameters:
+  ///   - output: with room for the largest packet that was given to ``send(_:to:now:)`` and 32 bytes, at least 148.
+  ///   - wall: the time of day, for the timestamp of initiations.
+  public mutating func nextTransmit(into output: inout OutputRawSpan, now: Instant, wall: TAI64N) -> Transmit? {
+    if outboxHead < outbox.count {
+      let (transmit, message) = outbox[outboxHead]
+      outboxHead += 1
+      if outboxHead == outbox.count {
+        outbox.removeAll(keepingCapacity: true)
+        outboxHead = 0
+      }
+      output.append(message.bytes)
+      return transmit
+    }
+    while readyHead < ready.count {
+      if let peer = peers[Int(ready[readyHead])], peer.isReady,
+        let transmit = nextTransmit(for: peer, into: &output, now: now, wall: wall)
+      {
+        return transmit
+      }
+      peers[Int(ready[readyHead])]?.isReady = false
+      readyHead += 1
+    }
+    ready.removeAll(keepingCapacity: true)
+    readyHead = 0
+    return nil
+  }
+
+  private mutating func nextTransmit(
+    for peer: Peer, into output: inout OutputRawSpan, now: Instant, wall: TAI64N
+  ) -> Transmit? {
+    if peer.owesInitiation {
+      peer.owesInitiation = false
+      peer.owesCopy = false
+      if let message = try? makeInitiation(for: peer, now: now, wall: wall) {
+        output.append(message.bytes)
+        return Transmit(peer: peer.id, destination: peer.endpoint, kind: .initiation)
+      }
+    }
+    if peer.owesCopy {
+      peer.owesCopy = false
+      if let pending = peer.pending {
+        // With the cookie that may have come meanwhile: all bytes before MAC2 stay the same.
+        peer.cookies.signAgain(&pending.message, now: now)
+        output.append(pending.message.bytes)
+        return Transmit(peer: peer.id, destination: peer.endpoint, kind: .initiation)
+      }
+    }
+    guard !peer.staged.isEmpty || peer.owesKeepalive else { return nil }
+    guard let pair = peer.current, pair.canSend(at: now) else {
+      peer.owesKeepalive = false
+      oweInitiation(peer, now: now)
+      return peer.owesInitiation ? nextTransmit(for: peer, into: &output, now: now, wall: wall) : nil
+    }
+    if !peer.staged.isEmpty {
+      let plaintext = peer.staged.removeFirst()
+      append(plaintext.bytes, to: &output, with: pair, of: peer, now: now)
+      // It confirms the session and keeps it alive as well as an empty packet would.
+      didKeepAlive(peer, now: now)
+      return Transmit(peer: peer.id, destination: peer.endpoint, kind: .data)
+    }
+    append(RawSpan(), to: &output, with: pair, of: peer, now: now)
+    didKeepAlive(peer, now: now)
+    return Transmit(peer: peer.id, destination: peer.endpoint, kind: .keepalive)
+  }
+
+  /// An owed keepalive is paid. Data that came while its timer ran asks for another (rule 5).
+  private mutating func didKeepAlive(_ peer: Peer, now: Instant) {
+    guard peer.owesKeepalive else { return }
+    peer.owesKeepalive = false
+    guard peer.timers.needsAnotherKeepalive else { return }
+    peer.timers.needsAnotherKeepalive = false
+    peer.timers.keepalive = now.advanced(nanoseconds: WireGuard.keepaliveAfter)
+    deadlines.scheduleNoLater(peer.id.slot, than: peer.timers.keepalive)
+  }
+
+  private mutating func append(
+    _ plaintext: RawSpan, to output: inout OutputRawSpan, with pair: KeyPair, of peer: Peer, now: Instant
+  ) {
+    let start = output.byteCount
+    output.append(zeros: WireGuard.transportHeaderSize)
+    output.append(plaintext)
+    output.append(zeros: WireGuard.tagSize)
+    var written = output.mutableBytes
+    var packet = written._mutatingExtracting(start..<written.byteCount)
+    seal(&packet, with: pair, to: peer, now: now)
+  }
+
+  private mutating func seal(_ packet: inout MutableRawSpan, with pair: KeyPair, to peer: Peer, now: Instant) {
+    let size = packet.byteCount
+    let counter: UInt64
+    do {
+      var body = packet._mutatingExtracting(WireGuard.transportHeaderSize..<size)
+      // The caller has asked `canSend`, so the counter is not exhausted.
+      guard let used = try? pair.sealing.seal(&body) else { return }
+      counter = used
+    }
+    packet.store(MessageType.transport.rawValue, at: 0, .little)
+    packet.store(pair.remoteIndex, at: 4, .little)
+    packet.store(counter, at: 8, .little)
+
+    didSend(peer, bytes: size, now: now)
+    if size > WireGuard.transportOverhead, peer.timers.deadPeer == .distantFuture {
+      peer.timers.deadPeer = now.advanced(
+        nanoseconds: WireGuard.keepaliveAfter + WireGuard.handshakeSpacing + jitter())
+      deadlines.scheduleNoLater(peer.id.slot, than: peer.timers.deadPeer)
+    }
+    if counter > WireGuard.rekeyAfterMessages || (pair.isInitiator && pair.age(at: now) > WireGuard.rekeyAfter) {
+      oweInitiation(peer, now: now)
+    }
+  }
+
+  /// An authenticated packet of any kind leaves.
+  mutating func didSend(_ peer: Peer, bytes: Int, now: Instant) {
+    peer.statistics.sentBytes &+= UInt64(bytes)
+    peer.statistics.sentPackets &+= 1
+    peer.timers.keepalive = .distantFuture
+    if peer.persistentKeepalive > 0 {
+      peer.timers.persistentKeepalive = now.advanced(nanoseconds: peer.persistentKeepalive)
+      deadlines.scheduleNoLater(peer.id.slot, than: peer.timers.persistentKeepalive)
+    }
+  }
+
+  /// A handshake is wanted: an initiation goes out unless handshake traffic left for the peer less than 5 s ago.
+  mutating func oweInitiation(_ peer: Peer, now: Instant) {
+    guard !peer.owesInitiation else { return }
+    if let last = peer.lastHandshakeSent, now.nanoseconds(since: last) < WireGuard.handshakeSpacing {
+      // A response counts too, but its session may never be confirmed: then nothing else would start one.
+      if peer.pending == nil, peer.timers.retransmit == .distantFuture {
+        peer.timers.retransmit = last.advanced(nanoseconds: WireGuard.handshakeSpacing)
+        deadlines.scheduleNoLater(peer.id.slot, than: peer.timers.retransmit)
+      }
+      return
+    }
+    peer.owesInitiation = true
+    markReady(peer)
+  }
+}
