@@ -46,7 +46,8 @@ let package = Package(
     .systemLibrary(
       name: "CMeshLibcrypto", path: "Sources/CLibcrypto", pkgConfig: "libcrypto",
       providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
-    layer("Crypto", ["MeshPrimitives", "CMeshSodium", "CMeshLibcrypto"]),
+    .systemLibrary(name: "CMeshIPsecMB", path: "Sources/CIPsecMB"),
+    layer("Crypto", ["MeshPrimitives", "CMeshSodium", "CMeshLibcrypto", "CMeshIPsecMB"]),
 
     // Tests.
     tests("Primitives"),
