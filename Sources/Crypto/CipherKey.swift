@@ -7,7 +7,10 @@ internal import MeshPrimitives
 ///
 /// The key is in locked memory. libcrypto's context holds a second copy, in ordinary memory that libcrypto wipes when
 /// it is freed; there is one only if the provider's table names libcrypto.
-@safe struct CipherKey: ~Copyable, @unchecked Sendable {
+///
+/// A class with one owner, `SealingKey` or `OpeningKey`, since Swift 6.3's optimiser stops with an assertion where a
+/// public property holds a noncopyable structure with an internal `deinit`.
+@safe final class CipherKey: @unchecked Sendable {
   private let secret: SecretBytes
   private let provider: CipherProvider
   private let table: CipherTable
