@@ -51,6 +51,7 @@ let package = Package(
     .systemLibrary(
       name: "CMeshLibcrypto", path: "Sources/CLibcrypto", pkgConfig: "libcrypto",
       providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
+    .systemLibrary(name: "CMeshIPsecMB", path: "Sources/CIPsecMB"),
     .systemLibrary(
       name: "CMeshProtobufC", path: "Sources/CProtobufC", pkgConfig: "libprotobuf-c",
       providers: [.apt(["libprotobuf-c-dev"]), .brew(["protobuf-c"])]),
@@ -58,7 +59,7 @@ let package = Package(
 
     // Layers, without I/O: bytes, time and randomness are arguments.
     layer("Replay"),
-    layer("Crypto", ["MeshPrimitives", "CMeshSodium", "CMeshLibcrypto"]),
+    layer("Crypto", ["MeshPrimitives", "CMeshSodium", "CMeshLibcrypto", "CMeshIPsecMB"]),
     layer("Session", ["MeshPrimitives", "MeshCrypto", "MeshReplay"]),
     layer("Packet", ["MeshPrimitives"]),
     layer("Wire", ["MeshPrimitives", "MeshPacket", "CMeshProto", "CMeshProtobufC"]),

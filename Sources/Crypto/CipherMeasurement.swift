@@ -9,14 +9,17 @@ enum CipherMeasurement {
     let backends = available
     // The clock is read only here and to compare costs; no byte of any message depends on it.
     let share = Duration.microseconds(5_000 / (CipherTable.samples.count * backends.count))
+    let providers = backends.compactMap { CipherProvider(measuring: $0) }
     return CipherTable { length in
-      backends.map { ($0, cost(of: length, by: $0, within: share)) }.min { $0.1 < $1.1 }!.0
+      let costs = providers.map { cost(of: length, by: $0, within: share) }
+      let best = costs.indices.min { costs[$0] < costs[$1] } ?? 0
+      return backends[best]
     }
   }()
 
   /// The least time of a run of messages, of those that fit into `limit`.
-  private static func cost(of length: Int, by backend: CipherBackend, within limit: Duration) -> Duration {
-    var key = SealingKey(CipherKey(SecretBytes(), CipherProvider(forcing: backend), sealing: true))
+  private static func cost(of length: Int, by provider: CipherProvider, within limit: Duration) -> Duration {
+    var key = SealingKey(CipherKey(SecretBytes(), provider, sealing: true))
     var message = [UInt8](repeating: 0, count: length + 16)
     let run = max(1, 8_192 / length)
     let clock = ContinuousClock()
@@ -37,10 +40,11 @@ enum CipherMeasurement {
   /// with one wrong bit.
   private static func isCorrect(_ backend: CipherBackend) -> Bool {
     if backend == .libsodium { return true }
-    guard CipherKey.canUse(backend) else { return false }
+    guard let provider = CipherProvider(measuring: backend),
+      let libsodium = CipherProvider(measuring: .libsodium)
+    else { return false }
     let secret = SecretBytes(copying: BLAKE2s.hash("known answer", RawSpan()).bytes)
-    let reference = CipherKey(secret.copy(), CipherProvider(forcing: .libsodium), sealing: true)
-    let provider = CipherProvider(forcing: backend)
+    let reference = CipherKey(secret.copy(), libsodium, sealing: true)
     let sealing = CipherKey(secret.copy(), provider, sealing: true)
     let opening = CipherKey(secret.copy(), provider, sealing: false)
     for length in [0, 1, 15, 16, 63, 64, 65, 255, 256, 257, 576, 1_024, 1_400, 4_097] {

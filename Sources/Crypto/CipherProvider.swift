@@ -11,23 +11,40 @@ public final class CipherProvider: Sendable {
   public static var available: [CipherBackend] { CipherMeasurement.available }
 
   let choices: CipherTable
+  /// There if `choices` names `ipsecMB`.
+  private let manager: IPsecMBManager?
   private let isBusy = Atomic(false)
 
   /// - Parameter backend: Used for all lengths, if it is available; else, and with `nil`, what was measured as the
   ///   fastest for each.
   public init(preferring backend: CipherBackend? = nil) {
     Sodium.start()
+    var choices: CipherTable
     if let backend, Self.available.contains(backend) {
       choices = CipherTable(backend)
     } else {
       choices = CipherMeasurement.fastest
     }
+    manager = choices.uses(.ipsecMB) ? IPsecMBManager() : nil
+    // No memory for a manager: the rest does without.
+    if manager == nil { choices.replace(.ipsecMB, by: .libsodium) }
+    self.choices = choices
   }
 
-  /// For the measurement itself.
-  init(forcing backend: CipherBackend) {
+  /// For the measurement itself: `nil` when the backend is not there.
+  init?(measuring backend: CipherBackend) {
     Sodium.start()
     choices = CipherTable(backend)
+    manager = backend == .ipsecMB ? IPsecMBManager() : nil
+    if backend == .ipsecMB && manager == nil { return nil }
+  }
+
+  /// Lives as long as this value; for use between `enter()` and `leave()`.
+  var managerAddress: UnsafeMutableRawPointer? {
+    switch manager {
+    case .some(let manager): unsafe manager.address
+    case .none: nil
+    }
   }
 
   /// The backend of each class of lengths, in ascending order; the last row is for all lengths.

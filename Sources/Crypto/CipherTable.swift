@@ -23,6 +23,10 @@ struct CipherTable: Sendable {
     (0..<5).map { CipherChoice(upTo: $0 < 4 ? Self.bounds[$0] : .max, backend: backends[$0]) }
   }
 
+  mutating func replace(_ backend: CipherBackend, by other: CipherBackend) {
+    for index in 0..<5 where backends[index] == backend { backends[index] = other }
+  }
+
   func uses(_ backend: CipherBackend) -> Bool { choices.contains { $0.backend == backend } }
 }
 

@@ -3,7 +3,7 @@
 public struct OpeningKey: ~Copyable, Sendable {
   private let key: CipherKey
 
-  init(_ key: consuming CipherKey) { self.key = key }
+  init(_ key: CipherKey) { self.key = key }
 
   /// Decrypts all but the last 16 bytes of `buffer` in place, if these are the right tag.
   ///

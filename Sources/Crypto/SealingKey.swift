@@ -10,7 +10,7 @@ public struct SealingKey: ~Copyable, Sendable {
   /// The counter of the next message; as many were sealed so far.
   public private(set) var counter: UInt64 = 0
 
-  init(_ key: consuming CipherKey, counter: UInt64 = 0) {
+  init(_ key: CipherKey, counter: UInt64 = 0) {
     self.key = key
     self.counter = counter
   }

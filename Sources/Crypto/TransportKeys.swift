@@ -4,7 +4,7 @@ public struct TransportKeys: ~Copyable, Sendable {
   public var sealing: SealingKey
   public var opening: OpeningKey
   /// Further secrets of the finished handshake. Let go of it at once unless one is needed.
-  public var exporter: HandshakeExporter
+  public let exporter: HandshakeExporter
 
   init(sealing: consuming SealingKey, opening: consuming OpeningKey, exporter: consuming HandshakeExporter) {
     self.sealing = sealing
