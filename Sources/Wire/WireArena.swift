@@ -65,9 +65,8 @@ public struct WireArena: ~Copyable {
   }
 
   /// `value` as a C message.
-  borrowing func make<Value: CConvertible>(_ value: Value) throws(WireError) -> UnsafeMutablePointer<Value.CMessage>
-  {
-    let raw = unsafe try take(MemoryLayout<Value.CMessage>.size)
+  borrowing func make<Value: CConvertible>(_ value: Value) throws(WireError) -> UnsafeMutablePointer<Value.CMessage> {
+    let raw = unsafe try take(MemoryLayout<Value.CMessage>.stride)
     let message = unsafe raw.assumingMemoryBound(to: Value.CMessage.self)
     unsafe Value.initialize(message)
     unsafe try value.fill(&message.pointee, self)
@@ -77,7 +76,7 @@ public struct WireArena: ~Copyable {
   borrowing func message<Value: CConvertible>(
     _ value: Value?
   ) throws(WireError) -> UnsafeMutablePointer<Value.CMessage>? {
-    guard let value = unsafe value else { return nil }
+    guard let value else { return nil }
     return unsafe try make(value)
   }
 

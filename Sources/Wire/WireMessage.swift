@@ -32,6 +32,21 @@ extension WireMessage {
     try encode(into: &output, using: &arena)
   }
 
+  /// Appends the message as a field of a `Packet`.
+  /// - Parameters:
+  ///   - field: the number of a field of this type (``FieldNumber``).
+  ///   - arena: working memory; its former content goes.
+  /// - Throws: `.noRoom`, and nothing is appended, or `.arenaFull`.
+  public func write(
+    as field: UInt32, into output: inout OutputRawSpan, using arena: inout WireArena
+  ) throws(WireError) {
+    let size = try encodedSize(using: &arena)
+    guard PacketWriter.writeOther(field: field, length: size, to: &output) else {
+      throw .noRoom(needed: size, available: output.freeCapacity)
+    }
+    try encode(into: &output, using: &arena)
+  }
+
   /// The message in canonical form, as an array (allocates).
   public func encoded() throws(WireError) -> [UInt8] {
     var arena = WireArena(capacity: 3 * 65_536)
@@ -61,7 +76,7 @@ extension CConvertible {
 
   static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
     unsafe withUnsafeTemporaryAllocation(of: CMessage.self, capacity: 1) { buffer in
-      let message = unsafe buffer.baseAddress!
+      let message = buffer.baseAddress!
       unsafe initialize(message)
       return unsafe UnsafeRawPointer(message).assumingMemoryBound(to: ProtobufCMessage.self).pointee.descriptor
     }

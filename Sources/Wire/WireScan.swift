@@ -17,9 +17,11 @@ enum WireScan {
     try unsafe scanner.check(end: bytes.byteCount, as: descriptor, isLenient: isLenient, depth: 1)
   }
 
-  private struct Scanner: ~Escapable {
+  @safe private struct Scanner: ~Escapable {
     let bytes: RawSpan
     var position = 0
+    let packet = unsafe Wire.Packet.descriptor
+    let hello = unsafe Wire.Hello.descriptor
 
     @_lifetime(copy bytes)
     init(bytes: RawSpan) { self.bytes = bytes }
@@ -29,8 +31,6 @@ enum WireScan {
       end: Int, as descriptor: UnsafePointer<ProtobufCMessageDescriptor>, isLenient: Bool, depth: Int
     ) throws(WireError) {
       guard depth <= maxDepth else { throw .tooLarge(offset: position, limit: maxDepth) }
-      let packet = unsafe Wire.Packet.descriptor
-      let hello = unsafe Wire.Hello.descriptor
       let limit = unsafe descriptor == packet ? PacketLimits.fields : maxFields
       var count = 0
       while position < end {
@@ -72,7 +72,8 @@ enum WireScan {
       case 1: position += 8
       case 5: position += 4
       case 2:
-        let length = try varint(end: end, maxLength: 10)
+        // As in protoc and protobuf-c: a length has at most five bytes, however they are filled.
+        let length = try varint(end: end, maxLength: 5)
         guard length <= UInt64(end - position) else { throw .malformed(offset: start) }
         let from = position
         position += Int(length)
