@@ -31,6 +31,8 @@ public struct Configuration: Sendable {
   public var packetsPerAck = 10
   /// An acknowledgement leaves at most this much later than the packet came. Both ends must agree.
   public var maximumAckDelay = Duration.milliseconds(20)
+  /// The round-trip time to assume before the first sample (RFC 9002 §6.2.2); the handshake may have measured a better one.
+  public var initialRTT = Duration.milliseconds(333)
   /// The peer is gone when nothing came back for so long on what was sent.
   public var vanishedAfter = Duration.seconds(15)
   /// The connection ends when nothing came for so long; `nil`: never.

@@ -221,17 +221,16 @@ extension Connection {
     let opens = stream.isLocal && available.lowerBound == 0
     let mayFin = stream.isFinishing && available.upperBound == stream.send.end
     let id = stream.id.rawValue
-    let free: Int
-    if opens {
-      let name = stream.service
-      free = PacketWriter.streamCapacity(id: id, offset: 0, fin: mayFin, service: name.bytes, free: room)
-    } else {
-      free = PacketWriter.streamCapacity(id: id, offset: available.lowerBound, fin: mayFin, free: room)
+    var free = capacity(of: stream, at: available.lowerBound, opens: opens, fin: false, room: room)
+    var fin = mayFin && free >= available.count
+    if fin {
+      free = capacity(of: stream, at: available.lowerBound, opens: opens, fin: true, room: room)
+      // The mark of the end may be what does not fit: it goes into the next packet.
+      fin = free >= available.count
     }
-    if free == 0 { return false }
     let length = min(available.count, free)
+    if length == 0, !available.isEmpty || (mayFin && !fin) { return false }
     available = available.lowerBound..<available.lowerBound + UInt64(length)
-    let fin = mayFin && available.upperBound == stream.send.end
     let fits: Bool
     if opens {
       let name = stream.service
@@ -259,6 +258,14 @@ extension Connection {
         kind: .stream, fin: fin, length: UInt32(length), stream: id, offset: available.lowerBound),
       in: &packet)
     return true
+  }
+
+  private func capacity(of stream: Stream, at offset: UInt64, opens: Bool, fin: Bool, room: Int) -> Int {
+    guard opens else {
+      return PacketWriter.streamCapacity(id: stream.id.rawValue, offset: offset, fin: fin, free: room)
+    }
+    let name = stream.service
+    return PacketWriter.streamCapacity(id: stream.id.rawValue, offset: 0, fin: fin, service: name.bytes, free: room)
   }
 
   // MARK: Control

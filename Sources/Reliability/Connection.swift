@@ -74,7 +74,7 @@ public struct Connection: ~Copyable {
   var planned: [PlannedControl] = []
 
   // Recovery.
-  var rtt = RTTEstimator()
+  var rtt: RTTEstimator
   var firstSampleAt: Instant?
   var congestion: Congestion
   var pacer = Pacer()
@@ -121,6 +121,7 @@ public struct Connection: ~Copyable {
     dataAllowed = configuration.local.data
     dataLimit = configuration.peer.data
     congestion = Congestion(configuration.congestion, packetSize: configuration.packetSize)
+    rtt = RTTEstimator(initial: min(configuration.initialRTT.wholeNanoseconds, 10_000_000_000))
     lastReceived = now
     marksECN = configuration.usesECN
   }

@@ -1,15 +1,19 @@
 /// Round-trip times of a path (RFC 9002 §5). All times in nanoseconds.
 struct RTTEstimator: Sendable {
-  /// The assumption before the first sample (RFC 9002 §6.2.2).
-  static let initial: Int64 = 333_000_000
   /// Timers are no finer than this (RFC 9002 §6.1.2).
   static let granularity: Int64 = 1_000_000
 
   private(set) var latest: Int64 = 0
   private(set) var minimum: Int64 = 0
-  private(set) var smoothed = Self.initial
-  private(set) var variation = Self.initial / 2
+  private(set) var smoothed: Int64
+  private(set) var variation: Int64
   private(set) var hasSample = false
+
+  /// - Parameter initial: the assumption before the first sample (RFC 9002 §6.2.2).
+  init(initial: Int64 = 333_000_000) {
+    smoothed = max(1, initial)
+    variation = smoothed / 2
+  }
 
   /// Takes a sample.
   /// - Parameters:

@@ -19,7 +19,15 @@ final class Stream {
   let service: [UInt8]
 
   // Sending.
-  var send = SendBuffer()
+  // Nothing reaches a buffer while it is being changed; the checks for that at run time, which cost more than the changes
+  // themselves, are off for the two.
+  @exclusivity(unchecked) private var sendStorage = SendBuffer()
+  @exclusivity(unchecked) private var receiveStorage = ReceiveBuffer()
+
+  var send: SendBuffer {
+    get { unsafe sendStorage }
+    _modify { yield unsafe &sendStorage }
+  }
   /// Bytes that the peer allows from the beginning of the stream.
   var sendLimit: UInt64
   /// The application has said that nothing follows.
@@ -42,7 +50,10 @@ final class Stream {
   var wantsWritable = false
 
   // Receiving.
-  var receive = ReceiveBuffer()
+  var receive: ReceiveBuffer {
+    get { unsafe receiveStorage }
+    _modify { yield unsafe &receiveStorage }
+  }
   /// Bytes that the peer was allowed from the beginning of the stream.
   var receiveLimit: UInt64
   var finalSize: UInt64?

@@ -1,0 +1,114 @@
+import MeshPrimitives
+import MeshSimulation
+import Testing
+
+@testable import MeshReliability
+
+@Suite("Stream buffers") struct BufferTests {
+  @Test(arguments: 1...10 as ClosedRange<UInt64>)
+  func `pieces in any order come out as they were written`(seed: UInt64) {
+    var entropy = SeededEntropy(seed: seed)
+    let pool = ChunkPool(capacity: 1 << 20)
+    var buffer = ReceiveBuffer()
+    let size = 60_000
+    let content = pattern(seed, 0..<size)
+    var missing = RangeSet()
+    missing.insert(0..<UInt64(size))
+    var output: [UInt8] = []
+    while output.count < size {
+      // Pieces overlap, repeat, and lie within a window of what was read.
+      let low = min(size - 1, output.count + Int(entropy.upTo(16_000)) - 500)
+      let from = max(0, low)
+      let to = min(size, from + 1 + Int(entropy.upTo(2_500)))
+      #expect(
+        buffer.insert(content[from..<to].map { $0 }.bytes, at: UInt64(from), mostGaps: 100, pool: pool) == .accepted)
+      if entropy.chance(0.3) {
+        output += [UInt8](capacity: 1 + Int(entropy.upTo(5_000))) { _ = buffer.read(into: &$0, pool: pool) }
+      }
+      #expect(pool.used <= 7, "seed \(seed)")
+    }
+    #expect(isSame(output, content), "seed \(seed)")
+    #expect(pool.used == 0, "seed \(seed)")
+  }
+
+  @Test func `bytes that came first stay when a copy says otherwise`() {
+    let pool = ChunkPool()
+    var buffer = ReceiveBuffer()
+    #expect(buffer.insert([1, 1, 1].bytes, at: 2, mostGaps: 10, pool: pool) == .accepted)
+    #expect(buffer.insert([9, 9, 9, 9, 9, 9, 9].bytes, at: 0, mostGaps: 10, pool: pool) == .accepted)
+    #expect([UInt8](capacity: 10) { _ = buffer.read(into: &$0, pool: pool) } == [9, 9, 1, 1, 1, 9, 9])
+  }
+
+  @Test func `a full pool refuses, and what was stored before stays`() {
+    let pool = ChunkPool(capacity: 4_096)
+    var buffer = ReceiveBuffer()
+    let bytes = pattern(1, 0..<4_096)
+    #expect(buffer.insert(bytes.bytes, at: 0, mostGaps: 10, pool: pool) == .accepted)
+    #expect(buffer.insert([1].bytes, at: 4_096, mostGaps: 10, pool: pool) == .noRoom)
+    #expect([UInt8](capacity: 5_000) { _ = buffer.read(into: &$0, pool: pool) } == bytes)
+    #expect(buffer.insert([1].bytes, at: 4_096, mostGaps: 10, pool: pool) == .accepted)
+  }
+
+  @Test(arguments: 1...10 as ClosedRange<UInt64>)
+  func `what is lost is sent again until all is acknowledged, and nothing is held after`(seed: UInt64) {
+    var entropy = SeededEntropy(seed: seed)
+    let pool = ChunkPool(capacity: 1 << 20)
+    var buffer = SendBuffer()
+    let content = pattern(seed, 0..<50_000)
+    var received = [UInt8](repeating: 0, count: content.count)
+    var written = 0
+    var flying: [Range<UInt64>] = []
+    while !(written == content.count && buffer.isFullyAcknowledged) {
+      if written < content.count, entropy.chance(0.3) {
+        let end = min(content.count, written + Int(entropy.upTo(9_000)))
+        written += buffer.write(Array(content[written..<end]).bytes, limit: 20_000, from: pool)
+      }
+      if let lost = buffer.nextLost {
+        let piece = lost.lowerBound..<min(lost.upperBound, lost.lowerBound + 900)
+        buffer.markSentAgain(upTo: piece.upperBound)
+        flying.append(piece)
+      } else if buffer.sent < buffer.end {
+        let piece = buffer.sent..<min(buffer.end, buffer.sent + 1_100)
+        buffer.markSent(upTo: piece.upperBound)
+        flying.append(piece)
+      }
+      if !flying.isEmpty, entropy.chance(0.7) {
+        let piece = flying.remove(at: Int(entropy.upTo(Int64(flying.count - 1))))
+        if entropy.chance(0.2) {
+          buffer.lose(piece)
+        } else {
+          // Acknowledged data is read at the time of sending; here it is still there, since nothing acknowledged it.
+          if piece.upperBound > buffer.start, piece.lowerBound >= buffer.start {
+            let bytes = [UInt8](capacity: piece.count) { buffer.read(piece, into: &$0) }
+            received.replaceSubrange(Int(piece.lowerBound)..<Int(piece.upperBound), with: bytes)
+          }
+          buffer.acknowledge(piece, pool: pool)
+        }
+      }
+      #expect(buffer.buffered <= 20_000)
+    }
+    #expect(isSame(received, content), "seed \(seed)")
+    #expect(pool.used == 0, "seed \(seed)")
+  }
+
+  @Test func `a pool that is nearly used up takes part of a write`() {
+    let pool = ChunkPool(capacity: 3 * 4_096)
+    var buffer = SendBuffer()
+    #expect(buffer.write(pattern(0, 0..<5_000).bytes, limit: 1 << 20, from: pool) == 5_000)
+    #expect(buffer.write(pattern(0, 5_000..<30_000).bytes, limit: 1 << 20, from: pool) == 3 * 4_096 - 5_000)
+    #expect(buffer.write([1].bytes, limit: 1 << 20, from: pool) == 0)
+    buffer.markSent(upTo: buffer.end)
+    buffer.acknowledge(0..<12_288, pool: pool)
+    #expect(pool.used == 0)
+  }
+
+  @Test func `chunks are reused up to the retained amount`() {
+    let pool = ChunkPool(capacity: 100 * 4_096, retained: 10 * 4_096)
+    let chunks = (0..<50).map { _ in pool.take()! }
+    #expect(pool.footprint == 50 * 4_096)
+    for chunk in chunks { pool.give(chunk) }
+    #expect(pool.used == 0 && pool.footprint == 10 * 4_096)
+    pool.trim()
+    #expect(pool.footprint == 0)
+  }
+}

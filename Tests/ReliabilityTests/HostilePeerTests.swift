@@ -1,0 +1,359 @@
+import MeshPacket
+import MeshPrimitives
+import MeshReliability
+import MeshSimulation
+import Testing
+
+/// One connection, and packets made by hand in the name of its peer, whose streams are odd.
+private final class Victim {
+  var connection: Connection
+  let pool: ChunkPool
+  var now = Instant(nanoseconds: 1_000_000_000_000)
+  var number: UInt64 = 0
+
+  init(_ configuration: Configuration = Configuration(), pool: Int = 64 << 20) {
+    self.pool = ChunkPool(capacity: pool)
+    connection = Connection(configuration: configuration, opensOddStreams: false, pool: self.pool, now: now)
+  }
+
+  @discardableResult
+  func take(number: UInt64? = nil, _ write: (inout OutputRawSpan) -> Void) throws -> PacketOutcome {
+    if let number { self.number = number } else { self.number += 1 }
+    let message = [UInt8](capacity: 2_000) {
+      PacketWriter.writeNumber(self.number, to: &$0)
+      write(&$0)
+    }
+    return try connection.handle(message.bytes, ecn: .notECT, now: now)
+  }
+
+  @discardableResult
+  func stream(_ id: UInt64, offset: UInt64, _ data: [UInt8] = [], fin: Bool = false, service: String = "") throws
+    -> PacketOutcome
+  {
+    try take {
+      PacketWriter.writeStream(
+        id: id, offset: offset, fin: fin, service: Array(service.utf8).bytes, dataLength: data.count, to: &$0)
+      $0.append(data.bytes)
+    }
+  }
+
+  func send() -> [UInt8]? {
+    var sent = false
+    let message = [UInt8](capacity: 1_400) { sent = connection.nextPacket(into: &$0, now: now) }
+    return sent ? message : nil
+  }
+
+  var events: [ConnectionEvent] {
+    var result: [ConnectionEvent] = []
+    while let event = connection.nextEvent() { result.append(event) }
+    return result
+  }
+}
+
+@Suite("Hostile peers") struct HostilePeerTests {
+  @Test func `an acknowledgement of a packet that was never sent ends the connection`() throws {
+    let victim = Victim()
+    #expect(throws: ConnectionError.acknowledgedUnsent(number: 1)) {
+      try victim.take { PacketWriter.writeAck([1...1], delayMicroseconds: 0, to: &$0) }
+    }
+    #expect(victim.connection.closeReason == .violation(.acknowledgedUnsent(number: 1)))
+    #expect(victim.events == [.closed(.violation(.acknowledgedUnsent(number: 1)))])
+    #expect(try victim.stream(1, offset: 0, [1]) == .closed)
+  }
+
+  @Test func `an acknowledgement of the last number of all is an error as well`() throws {
+    let victim = Victim()
+    #expect(throws: ConnectionError.self) {
+      try victim.take { PacketWriter.writeAck([1...UInt64.max], delayMicroseconds: .max, to: &$0) }
+    }
+  }
+
+  @Test func `an absurd delay in an acknowledgement does no harm`() throws {
+    let victim = Victim()
+    _ = try victim.connection.openStream(service: "x")
+    #expect(victim.send() != nil)
+    victim.now = victim.now + .milliseconds(50)
+    try victim.take { PacketWriter.writeAck([1...1], delayMicroseconds: .max, to: &$0) }
+    #expect(victim.connection.statistics.smoothedRTT == .milliseconds(50))
+  }
+
+  @Test func `bytes beyond the window of a stream end the connection`() throws {
+    var configuration = Configuration()
+    configuration.local = ConnectionLimits(data: 10_000, streamData: 1_000)
+    let victim = Victim(configuration)
+    try victim.stream(1, offset: 0, [UInt8](repeating: 0, count: 1_000))
+    #expect(throws: ConnectionError.windowExceeded(stream: StreamID(rawValue: 1), limit: 1_000)) {
+      try victim.stream(1, offset: 1_000, [1])
+    }
+  }
+
+  @Test func `bytes beyond the window of the connection end it`() throws {
+    var configuration = Configuration()
+    configuration.local = ConnectionLimits(data: 2_500, streamData: 1_000)
+    let victim = Victim(configuration)
+    for id in [1, 5] as [UInt64] { try victim.stream(id, offset: 0, [UInt8](repeating: 0, count: 1_000)) }
+    #expect(throws: ConnectionError.windowExceeded(stream: nil, limit: 2_500)) {
+      try victim.stream(9, offset: 500, [UInt8](repeating: 0, count: 500))
+    }
+    #expect(victim.pool.used == 0)
+  }
+
+  @Test func `a reset counts against the windows like the bytes that it stands for`() throws {
+    var configuration = Configuration()
+    configuration.local = ConnectionLimits(data: 2_500, streamData: 1_000)
+    let victim = Victim(configuration)
+    #expect(throws: ConnectionError.windowExceeded(stream: StreamID(rawValue: 1), limit: 1_000)) {
+      try victim.take {
+        PacketWriter.writeResetStream(ResetStream(id: 1, code: .cancelled, finalSize: 1_001), to: &$0)
+      }
+    }
+  }
+
+  @Test(arguments: [(1 << 62 - 2, 1), (1 << 62 - 1, 1), (UInt64.max, 1), (1 << 40, 0)] as [(UInt64, Int)])
+  func `offsets out of reach end the connection and cost nothing`(offset: UInt64, length: Int) throws {
+    let victim = Victim()
+    #expect(throws: ConnectionError.self) {
+      try victim.stream(1, offset: offset, [UInt8](repeating: 0, count: length))
+    }
+    #expect(victim.pool.used == 0)
+  }
+
+  @Test func `the end of a stream cannot move`() throws {
+    let id = StreamID(rawValue: 1)
+    var victim = Victim()
+    try victim.stream(1, offset: 0, [1, 2, 3], fin: true)
+    #expect(throws: ConnectionError.finalSizeChanged(id, was: 3, now: 4)) { try victim.stream(1, offset: 3, [1]) }
+    victim = Victim()
+    try victim.stream(1, offset: 0, [1, 2, 3], fin: true)
+    #expect(throws: ConnectionError.finalSizeChanged(id, was: 3, now: 2)) {
+      try victim.stream(1, offset: 0, [1, 2], fin: true)
+    }
+    victim = Victim()
+    try victim.stream(1, offset: 10, [1, 2, 3])
+    #expect(throws: ConnectionError.finalSizeChanged(id, was: 13, now: 5)) {
+      try victim.stream(1, offset: 5, [], fin: true)
+    }
+    victim = Victim()
+    try victim.stream(1, offset: 10, [1, 2, 3])
+    #expect(throws: ConnectionError.finalSizeChanged(id, was: 13, now: 12)) {
+      try victim.take { PacketWriter.writeResetStream(ResetStream(id: 1, code: .cancelled, finalSize: 12), to: &$0) }
+    }
+    victim = Victim()
+    try victim.stream(1, offset: 0, [1, 2, 3], fin: true)
+    #expect(try victim.stream(1, offset: 1, [2, 3], fin: true) == .accepted(hasForeignFrames: false))
+  }
+
+  @Test func `too many streams end the connection`() throws {
+    var configuration = Configuration()
+    configuration.local.streams = 10
+    let victim = Victim(configuration)
+    try victim.stream(9 << 2 | 1, offset: 0, [1])
+    #expect(victim.connection.streamCount == 10)
+    #expect(throws: ConnectionError.tooManyStreams(StreamID(rawValue: 41), limit: 10)) {
+      try victim.stream(10 << 2 | 1, offset: 0, [1])
+    }
+    let second = Victim(configuration)
+    #expect(throws: ConnectionError.self) { try second.stream(.max & ~2, offset: 0, [1]) }
+    let third = Victim(configuration)
+    #expect(throws: ConnectionError.self) { try third.stream(3, offset: 0, [1]) }
+  }
+
+  @Test func `frames for streams that this side never opened end the connection`() throws {
+    let id = StreamID(rawValue: 8)
+    let frames: [(inout OutputRawSpan) -> Void] = [
+      { PacketWriter.writeStream(id: 8, offset: 0, fin: false, dataLength: 0, to: &$0) },
+      { PacketWriter.writeStreamMaxData(StreamMaxData(id: 8, max: 5), to: &$0) },
+      { PacketWriter.writeResetStream(ResetStream(id: 8, code: .cancelled, finalSize: 0), to: &$0) },
+      { PacketWriter.writeStopSending(StopSending(id: 8, code: .cancelled), to: &$0) },
+    ]
+    for frame in frames {
+      let victim = Victim()
+      #expect(throws: ConnectionError.wrongStream(id)) { try victim.take(frame) }
+    }
+  }
+
+  @Test func `thousands of single bytes with gaps cost a capped amount`() throws {
+    let victim = Victim()
+    var refused = 0
+    for index in 0..<20_000 as Range<UInt64> where try victim.stream(1, offset: 1 + index * 200, [7]) == .noRoom {
+      refused += 1
+    }
+    #expect(refused == 20_000 - 4_096)
+    #expect(victim.pool.used <= 1 + 4_096 * 200 / 4_096)
+    // The hole is filled: all that was stored is readable, and the stream goes on.
+    let window = [UInt8](repeating: 1, count: 1_800)
+    for index in 0..<600 as Range<UInt64> {
+      try victim.stream(1, offset: index * 1_800, window, service: index == 0 ? "x" : "")
+    }
+    #expect(victim.events.contains(.readable(StreamID(rawValue: 1))))
+    let sparse = Victim()
+    for index in 0..<1_024 as Range<UInt64> { try sparse.stream(1, offset: index * 4_096 + 5, [7]) }
+    #expect(sparse.pool.used == 1_024)
+    #expect(sparse.connection.closeReason == nil)
+  }
+
+  @Test func `numbers with gaps cost a capped amount, and old ones count as known`() throws {
+    let victim = Victim()
+    for index in 1...5_000 as ClosedRange<UInt64> {
+      try victim.take(number: index * 2) { PacketWriter.writePing(to: &$0) }
+    }
+    #expect(try victim.take(number: 1) { PacketWriter.writePing(to: &$0) } == .duplicate)
+    #expect(try victim.take(number: 9_999) { PacketWriter.writePing(to: &$0) } == .accepted(hasForeignFrames: false))
+    #expect(try victim.take(number: 9_999) { PacketWriter.writePing(to: &$0) } == .duplicate)
+    let ack = try #require(victim.send())
+    #expect(ack.count < 800)
+  }
+
+  @Test func `a peer that never acknowledges gets a window and a few probes`() throws {
+    let victim = Victim()
+    let id = try victim.connection.openStream(service: "x")
+    _ = try victim.connection.write([UInt8](repeating: 0, count: 1 << 20).bytes, to: id)
+    var packets = 0
+    var bytes = 0
+    while victim.connection.closeReason == nil {
+      while let message = victim.send() {
+        packets += 1
+        bytes += message.count
+      }
+      guard let deadline = victim.connection.deadline else { break }
+      victim.now = max(victim.now, deadline)
+      victim.connection.handleTimeout(now: victim.now)
+    }
+    #expect(victim.connection.closeReason == .timedOut)
+    #expect(packets < 25 && bytes < 40_000)
+    #expect(victim.pool.used == 0)
+  }
+
+  @Test func `a peer that sends and never acknowledges is given up as well`() throws {
+    let victim = Victim()
+    _ = try victim.connection.openStream(service: "x")
+    let start = victim.now
+    while victim.connection.closeReason == nil, victim.now - start < .seconds(60) {
+      _ = try? victim.take { PacketWriter.writePing(to: &$0) }
+      while victim.send() != nil {}
+      victim.now = victim.now + .milliseconds(20)
+      victim.connection.handleTimeout(now: victim.now)
+    }
+    #expect(victim.connection.closeReason == .timedOut)
+  }
+
+  @Test func `a peer that reads packets and acknowledges acknowledgements only does not grow us`() throws {
+    let victim = Victim()
+    for _ in 0..<20_000 {
+      try victim.take { PacketWriter.writePing(to: &$0) }
+      while victim.send() != nil {}
+      if victim.number.isMultiple(of: 64) { victim.now = victim.now + .milliseconds(1) }
+    }
+    // It asked for acknowledgements from time to time and got none: that is a peer which vanishes, not one that fills us.
+    #expect(victim.connection.statistics.bytesInFlight < 100_000)
+  }
+
+  @Test func `limits beyond all bounds do no harm`() throws {
+    let victim = Victim()
+    let id = try victim.connection.openStream(service: "x")
+    try victim.take {
+      PacketWriter.writeMaxData(.max, to: &$0)
+      PacketWriter.writeStreamMaxData(StreamMaxData(id: id.rawValue, max: .max), to: &$0)
+      PacketWriter.writeMaxStreams(MaxStreams(bidirectional: .max, unidirectional: .max), to: &$0)
+    }
+    #expect(try victim.connection.write([1, 2, 3].bytes, to: id) == 3)
+    #expect(victim.send() != nil)
+    _ = try victim.connection.openStream(service: "y")
+    // Smaller limits later are old news.
+    try victim.take {
+      PacketWriter.writeMaxData(1, to: &$0)
+      PacketWriter.writeStreamMaxData(StreamMaxData(id: id.rawValue, max: 1), to: &$0)
+    }
+    #expect(victim.connection.closeReason == nil)
+  }
+
+  @Test func `an exhausted pool makes packets count as not received`() throws {
+    let victim = Victim(pool: 16_384)
+    var outcomes: [PacketOutcome] = []
+    for index in 0..<20 as Range<UInt64> {
+      outcomes.append(
+        try victim.stream(1, offset: index * 1_000, [UInt8](repeating: 7, count: 1_000), service: index == 0 ? "s" : "")
+      )
+    }
+    #expect(outcomes.prefix(16).allSatisfy { $0 == .accepted(hasForeignFrames: false) })
+    #expect(outcomes.suffix(4).allSatisfy { $0 == .noRoom })
+    let read = [UInt8](capacity: 10_000) { _ = try? victim.connection.read(StreamID(rawValue: 1), into: &$0) }
+    #expect(read.count == 10_000)
+    victim.number = 16
+    #expect(
+      try victim.stream(1, offset: 16_000, [UInt8](repeating: 7, count: 1_000)) == .accepted(hasForeignFrames: false))
+  }
+
+  @Test func `foreign frames are reported and packets without number are left alone`() throws {
+    let victim = Victim()
+    let outcome = try victim.take { output in
+      PacketWriter.writeDatagram(channel: 1, service: [UInt8]().bytes, dataLength: 1, to: &output)
+      output.append(UInt8(1))
+    }
+    #expect(outcome == .accepted(hasForeignFrames: true))
+    let unnumbered = [UInt8](capacity: 100) { PacketWriter.writePing(to: &$0) }
+    #expect(try victim.connection.handle(unnumbered.bytes, ecn: .notECT, now: victim.now) == .unnumbered)
+    #expect(victim.connection.statistics.packetsReceived == 1)
+  }
+
+  @Test func `a packet that is not canonical leaves the connection as it is`() throws {
+    let victim = Victim()
+    // Field 2 before field 1.
+    #expect(throws: ConnectionError.self) {
+      try victim.connection.handle([0x08, 0x01, 0x78, 0x01, 0x30, 0x05].bytes, ecn: .notECT, now: victim.now)
+    }
+    #expect(victim.connection.closeReason == nil)
+    #expect(throws: ConnectionError.self) {
+      try victim.connection.handle([0x08, 0x01, 0x1A, 0x50].bytes, ecn: .notECT, now: victim.now)
+    }
+    #expect(victim.connection.closeReason != nil)
+  }
+
+  @Test(arguments: 1...4 as ClosedRange<UInt64>)
+  func `random frames never trap and never hold more memory than the windows`(seed: UInt64) {
+    var entropy = SeededEntropy(seed: seed)
+    for _ in 0..<300 {
+      var configuration = Configuration()
+      configuration.local = ConnectionLimits(data: 100_000, streamData: 40_000, streams: 8)
+      let victim = Victim(configuration)
+      _ = try? victim.connection.openStream(service: "mine")
+      for _ in 0..<40 where victim.connection.closeReason == nil {
+        _ = try? victim.take { output in
+          let id = UInt64(entropy.upTo(20))
+          let number = entropy.chance(0.05) ? entropy.next() >> UInt64(entropy.upTo(63)) : UInt64(entropy.upTo(45_000))
+          if entropy.chance(0.3) {
+            PacketWriter.writeAck([1...1 + UInt64(entropy.upTo(3))], delayMicroseconds: number, to: &output)
+          }
+          if entropy.chance(0.7) {
+            let length = Int(entropy.upTo(1_000))
+            PacketWriter.writeStream(id: id, offset: number, fin: entropy.chance(0.1), dataLength: length, to: &output)
+            output.append(zeros: length)
+          }
+          if entropy.chance(0.1) { PacketWriter.writeMaxData(number, to: &output) }
+          if entropy.chance(0.1) { PacketWriter.writeStreamMaxData(StreamMaxData(id: id, max: number), to: &output) }
+          if entropy.chance(0.1) {
+            PacketWriter.writeResetStream(ResetStream(id: id, code: .cancelled, finalSize: number), to: &output)
+          }
+          if entropy.chance(0.1) { PacketWriter.writeStopSending(StopSending(id: id, code: .cancelled), to: &output) }
+        }
+        for event in victim.events {
+          if case .readable(let id) = event, entropy.chance(0.5) {
+            _ = [UInt8](capacity: 3_000) { _ = try? victim.connection.read(id, into: &$0) }
+          }
+          if case .streamOpened(let id, _) = event {
+            _ = try? victim.connection.write([1, 2, 3].bytes, to: id)
+            if entropy.chance(0.3) { try? victim.connection.stop(id, code: .cancelled) }
+            if entropy.chance(0.3) { try? victim.connection.reset(id, code: .cancelled) }
+            if entropy.chance(0.3) { try? victim.connection.finish(id) }
+          }
+        }
+        while victim.send() != nil {}
+        victim.now = victim.now + .milliseconds(Int(entropy.upTo(30)))
+        victim.connection.handleTimeout(now: victim.now)
+        #expect(victim.pool.used <= 100_000 / 4_096 + 2 * 20, "seed \(seed)")
+      }
+      victim.connection.peerVanished()
+      #expect(victim.pool.used == 0, "seed \(seed)")
+    }
+  }
+}
