@@ -196,7 +196,7 @@ public struct Connection: ~Copyable {
     guard case .open = state else { return nil }
     var result = earliest(recoveryDeadline, acks.isDue ? nil : acks.deadline)
     result = earliest(result, pacer.deadline)
-    result = earliest(result, trimAt)
+    if unanswered == 0 { result = earliest(result, trimAt) }
     if let vanishing = vanishingAt { result = earliest(result, vanishing) }
     if let idle = configuration.idleTimeout { result = earliest(result, lastReceived + idle) }
     return result
@@ -216,9 +216,9 @@ public struct Connection: ~Copyable {
     pacer.expire(now: now)
     acks.handleTimeout(now: now)
     if let due = recoveryDeadline, due <= now { recoveryTimeout(now: now) }
-    if let trimAt, trimAt <= now {
+    if let trimAt, trimAt <= now, unanswered == 0 {
       self.trimAt = nil
-      if unanswered == 0 { trim() }
+      trim()
     }
   }
 

@@ -35,7 +35,8 @@ struct Pacer: Sendable {
     // As much as leaves in a millisecond, within ten packets and one offload call.
     let perMillisecond = (1_000_000 << 20) / max(nanosecondsPerMebibyte, 1)
     let bytes = min(max(perMillisecond, Int64(10 * packetSize)), Int64(max(Self.largestBurst, 10 * packetSize)))
-    burst = cost(bytes)
+    // The packet that uses the burst up may be a whole one.
+    burst = cost(bytes - Int64(packetSize))
   }
 
   private func cost(_ bytes: Int64) -> Int64 { (bytes &* min(nanosecondsPerMebibyte, 1 << 40)) >> 20 }

@@ -5,6 +5,24 @@ import Testing
 @testable import MeshReliability
 
 @Suite("Stream buffers") struct BufferTests {
+  private func insert(_ bytes: [UInt8], at offset: UInt64, into buffer: inout ReceiveBuffer, _ pool: ChunkPool)
+    -> ReceiveBuffer.Outcome
+  {
+    buffer.insert(bytes.bytes, at: offset, mostGaps: 100, pool: pool)
+  }
+
+  private func read(_ capacity: Int, from buffer: inout ReceiveBuffer, _ pool: ChunkPool) -> [UInt8] {
+    [UInt8](capacity: capacity) { _ = buffer.read(into: &$0, pool: pool) }
+  }
+
+  private func write(_ bytes: [UInt8], limit: Int, to buffer: inout SendBuffer, _ pool: ChunkPool) -> Int {
+    buffer.write(bytes.bytes, limit: limit, from: pool)
+  }
+
+  private func sendable(_ range: Range<UInt64>, of buffer: SendBuffer) -> [UInt8] {
+    [UInt8](capacity: range.count) { buffer.read(range, into: &$0) }
+  }
+
   @Test(arguments: 1...10 as ClosedRange<UInt64>)
   func `pieces in any order come out as they were written`(seed: UInt64) {
     var entropy = SeededEntropy(seed: seed)
@@ -20,10 +38,9 @@ import Testing
       let low = min(size - 1, output.count + Int(entropy.upTo(16_000)) - 500)
       let from = max(0, low)
       let to = min(size, from + 1 + Int(entropy.upTo(2_500)))
-      #expect(
-        buffer.insert(content[from..<to].map { $0 }.bytes, at: UInt64(from), mostGaps: 100, pool: pool) == .accepted)
+      #expect(insert(Array(content[from..<to]), at: UInt64(from), into: &buffer, pool) == .accepted)
       if entropy.chance(0.3) {
-        output += [UInt8](capacity: 1 + Int(entropy.upTo(5_000))) { _ = buffer.read(into: &$0, pool: pool) }
+        output += read(1 + Int(entropy.upTo(5_000)), from: &buffer, pool)
       }
       #expect(pool.used <= 7, "seed \(seed)")
     }
@@ -34,19 +51,19 @@ import Testing
   @Test func `bytes that came first stay when a copy says otherwise`() {
     let pool = ChunkPool()
     var buffer = ReceiveBuffer()
-    #expect(buffer.insert([1, 1, 1].bytes, at: 2, mostGaps: 10, pool: pool) == .accepted)
-    #expect(buffer.insert([9, 9, 9, 9, 9, 9, 9].bytes, at: 0, mostGaps: 10, pool: pool) == .accepted)
-    #expect([UInt8](capacity: 10) { _ = buffer.read(into: &$0, pool: pool) } == [9, 9, 1, 1, 1, 9, 9])
+    #expect(insert([1, 1, 1], at: 2, into: &buffer, pool) == .accepted)
+    #expect(insert([9, 9, 9, 9, 9, 9, 9], at: 0, into: &buffer, pool) == .accepted)
+    #expect(read(10, from: &buffer, pool) == [9, 9, 1, 1, 1, 9, 9])
   }
 
   @Test func `a full pool refuses, and what was stored before stays`() {
     let pool = ChunkPool(capacity: 4_096)
     var buffer = ReceiveBuffer()
     let bytes = pattern(1, 0..<4_096)
-    #expect(buffer.insert(bytes.bytes, at: 0, mostGaps: 10, pool: pool) == .accepted)
-    #expect(buffer.insert([1].bytes, at: 4_096, mostGaps: 10, pool: pool) == .noRoom)
-    #expect([UInt8](capacity: 5_000) { _ = buffer.read(into: &$0, pool: pool) } == bytes)
-    #expect(buffer.insert([1].bytes, at: 4_096, mostGaps: 10, pool: pool) == .accepted)
+    #expect(insert(bytes, at: 0, into: &buffer, pool) == .accepted)
+    #expect(insert([1], at: 4_096, into: &buffer, pool) == .noRoom)
+    #expect(read(5_000, from: &buffer, pool) == bytes)
+    #expect(insert([1], at: 4_096, into: &buffer, pool) == .accepted)
   }
 
   @Test(arguments: 1...10 as ClosedRange<UInt64>)
@@ -61,7 +78,7 @@ import Testing
     while !(written == content.count && buffer.isFullyAcknowledged) {
       if written < content.count, entropy.chance(0.3) {
         let end = min(content.count, written + Int(entropy.upTo(9_000)))
-        written += buffer.write(Array(content[written..<end]).bytes, limit: 20_000, from: pool)
+        written += write(Array(content[written..<end]), limit: 20_000, to: &buffer, pool)
       }
       if let lost = buffer.nextLost {
         let piece = lost.lowerBound..<min(lost.upperBound, lost.lowerBound + 900)
@@ -79,7 +96,7 @@ import Testing
         } else {
           // Acknowledged data is read at the time of sending; here it is still there, since nothing acknowledged it.
           if piece.upperBound > buffer.start, piece.lowerBound >= buffer.start {
-            let bytes = [UInt8](capacity: piece.count) { buffer.read(piece, into: &$0) }
+            let bytes = sendable(piece, of: buffer)
             received.replaceSubrange(Int(piece.lowerBound)..<Int(piece.upperBound), with: bytes)
           }
           buffer.acknowledge(piece, pool: pool)
@@ -94,9 +111,9 @@ import Testing
   @Test func `a pool that is nearly used up takes part of a write`() {
     let pool = ChunkPool(capacity: 3 * 4_096)
     var buffer = SendBuffer()
-    #expect(buffer.write(pattern(0, 0..<5_000).bytes, limit: 1 << 20, from: pool) == 5_000)
-    #expect(buffer.write(pattern(0, 5_000..<30_000).bytes, limit: 1 << 20, from: pool) == 3 * 4_096 - 5_000)
-    #expect(buffer.write([1].bytes, limit: 1 << 20, from: pool) == 0)
+    #expect(write(pattern(0, 0..<5_000), limit: 1 << 20, to: &buffer, pool) == 5_000)
+    #expect(write(pattern(0, 5_000..<30_000), limit: 1 << 20, to: &buffer, pool) == 3 * 4_096 - 5_000)
+    #expect(write([1], limit: 1 << 20, to: &buffer, pool) == 0)
     buffer.markSent(upTo: buffer.end)
     buffer.acknowledge(0..<12_288, pool: pool)
     #expect(pool.used == 0)
