@@ -36,6 +36,7 @@ let package = Package(
     product("MeshWire"),
     product("MeshReliability"),
     product("MeshRouting"),
+    product("MeshNode"),
     product("MeshSimulation"),
     .plugin(name: "GenerateWire", targets: ["GenerateWire"]),
     .plugin(name: "CheckWire", targets: ["CheckWire"]),
@@ -66,6 +67,13 @@ let package = Package(
     layer("Reliability", ["MeshPrimitives", "MeshPacket"]),
     layer("Routing", ["MeshPrimitives"]),
 
+    // Composition: a whole node, still without I/O.
+    layer(
+      "Node",
+      [
+        "MeshPrimitives", "MeshCrypto", "MeshSession", "MeshPacket", "MeshWire", "MeshReliability", "MeshRouting",
+      ]),
+
     // Virtual networks.
     layer("Simulation", ["MeshPrimitives"]),
 
@@ -90,6 +98,11 @@ let package = Package(
     tests("Reliability", ["MeshPrimitives", "MeshPacket", "MeshSimulation"]),
     tests("Routing", ["MeshPrimitives"]),
     tests("Simulation", ["MeshPrimitives"]),
+    tests(
+      "Node",
+      [
+        "MeshPrimitives", "MeshCrypto", "MeshSession", "MeshPacket", "MeshReliability", "MeshRouting", "MeshSimulation",
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -149,7 +149,7 @@ extension Connection {
   // MARK: Content
 
   /// Whether there is anything to send besides acknowledgements. Afterwards a stream in front of the queue has something.
-  private mutating func findContent() -> Bool {
+  mutating func findContent() -> Bool {
     let hasStream = findStream()
     return hasStream || needsMaxData || needsMaxStreams || !controlList.isEmpty
   }

@@ -150,6 +150,12 @@ public struct Connection: ~Copyable {
   /// Streams that have not ended in both directions.
   public var streamCount: Int { table.count }
 
+  /// Probe timeouts since the last acknowledgement.
+  public var consecutiveProbeTimeouts: Int { timeouts }
+
+  /// Whether there is something to say, apart from whether it may be said now.
+  public mutating func wantsToSend() -> Bool { findContent() || probes > 0 || acks.isDue }
+
   /// How the packets that ``nextPacket(into:now:)`` makes now are to be marked.
   public var outgoingECN: ECN { marksECN ? .ect0 : .notECT }
 

@@ -24,6 +24,8 @@ extension Wire {
     public var encapsulations: [UInt32] = []
     /// The sender forwards `Relay` and `Discover` for the receiver.
     public var relays = false
+    /// The sender knows that its own was heard on this key pair: this one needs no answer.
+    public var settled = false
 
     public init() {}
   }
@@ -59,6 +61,7 @@ extension Wire.Hello: @unsafe CConvertible {
     compressions = unsafe try read(c.n_compressions, c.compressions, max: 16, field: 8)
     encapsulations = unsafe try read(c.n_encapsulations, c.encapsulations, max: 16, field: 9)
     relays = unsafe c.relays != 0
+    settled = unsafe c.settled != 0
     guard incarnation != 0 else { throw .invalid(field: 1) }
   }
 
@@ -76,5 +79,6 @@ extension Wire.Hello: @unsafe CConvertible {
     unsafe c.n_encapsulations = encapsulations.count
     unsafe c.encapsulations = try arena.numbers(encapsulations)
     unsafe c.relays = relays ? 1 : 0
+    unsafe c.settled = settled ? 1 : 0
   }
 }

@@ -228,6 +228,7 @@ func randomHello(_ r: inout Xorshift) -> Wire.Hello {
   hello.compressions = r.list(2) { r in r.small() }
   hello.encapsulations = r.list(2) { r in r.small() }
   hello.relays = r.oneIn(2)
+  hello.settled = r.oneIn(2)
   return hello
 }
 

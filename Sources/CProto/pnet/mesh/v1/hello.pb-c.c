@@ -97,7 +97,7 @@ void   pnet__mesh__v1__limits__free_unpacked
   assert(message->base.descriptor == &pnet__mesh__v1__limits__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor pnet__mesh__v1__hello__field_descriptors[10] =
+static const ProtobufCFieldDescriptor pnet__mesh__v1__hello__field_descriptors[11] =
 {
   {
     "incarnation",
@@ -219,6 +219,18 @@ static const ProtobufCFieldDescriptor pnet__mesh__v1__hello__field_descriptors[1
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "settled",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Pnet__Mesh__V1__Hello, settled),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned pnet__mesh__v1__hello__field_indices_by_name[] = {
   7,   /* field[7] = compressions */
@@ -230,12 +242,13 @@ static const unsigned pnet__mesh__v1__hello__field_indices_by_name[] = {
   5,   /* field[5] = observed */
   1,   /* field[1] = peer_incarnation */
   9,   /* field[9] = relays */
+  10,   /* field[10] = settled */
   6,   /* field[6] = software */
 };
 static const ProtobufCIntRange pnet__mesh__v1__hello__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 10 }
+  { 0, 11 }
 };
 const ProtobufCMessageDescriptor pnet__mesh__v1__hello__descriptor =
 {
@@ -245,7 +258,7 @@ const ProtobufCMessageDescriptor pnet__mesh__v1__hello__descriptor =
   "Pnet__Mesh__V1__Hello",
   "pnet.mesh.v1",
   sizeof(Pnet__Mesh__V1__Hello),
-  10,
+  11,
   pnet__mesh__v1__hello__field_descriptors,
   pnet__mesh__v1__hello__field_indices_by_name,
   1,  pnet__mesh__v1__hello__number_ranges,

@@ -1,0 +1,99 @@
+internal import MeshPrimitives
+
+/// When a `Hello` is due to one peer, and what kind of peer its silence or its answer makes it.
+///
+/// On every new key pair each side repeats its `Hello` until the other says that it has heard it. A peer that never
+/// answers is plain WireGuard: it gets three, 0, 1 and 5 s after the session was established, and nothing of ours after.
+struct HelloExchange {
+  enum Kind: Sendable { case unknown, plain, mesh }
+
+  /// What a `Hello` that came in means.
+  struct Outcome: Equatable {
+    /// The peer is not the process that it was: all of the old connection is gone.
+    var restarted = false
+    /// Both sides know that they heard each other: numbered frames may flow.
+    var completed = false
+  }
+
+  private(set) var kind = Kind.unknown
+  private(set) var peerIncarnation: UInt64?
+  /// The peer's `Hello` has come on the current key pair.
+  private(set) var heard = false
+  /// The peer has heard ours, with our incarnation in it.
+  private(set) var acknowledged = false
+  private(set) var due = Instant.distantFuture
+  private var attempts = 0
+
+  private static let toStrangers: [Int64] = [1_000_000_000, 4_000_000_000]
+  private static let patience: Int64 = 4_000_000_000
+  private static let maximumAttempts = 30
+
+  /// A new key pair: the exchange begins again. What is known of the peer stays.
+  mutating func begin(now: Instant) {
+    heard = false
+    acknowledged = false
+    attempts = 0
+    due = now
+  }
+
+  /// The connection is over: the next one begins with an exchange of its own, when either side wants it.
+  mutating func connectionEnded() {
+    heard = false
+    acknowledged = false
+    due = .distantFuture
+  }
+
+  /// There is no session any more.
+  mutating func end() { due = .distantFuture }
+
+  /// Called when `due` has come: `true` when a `Hello` is to be sent now.
+  mutating func isDue(now: Instant) -> Bool {
+    guard due <= now else { return false }
+    if kind == .mesh {
+      guard attempts < Self.maximumAttempts else {
+        due = .distantFuture
+        return false
+      }
+      due =
+        acknowledged
+        ? .distantFuture : now.advanced(nanoseconds: min(250_000_000 << Int64(min(attempts, 5)), 5_000_000_000))
+    } else {
+      guard attempts <= Self.toStrangers.count else {
+        kind = .plain
+        due = .distantFuture
+        return false
+      }
+      due = now.advanced(nanoseconds: attempts < Self.toStrangers.count ? Self.toStrangers[attempts] : Self.patience)
+    }
+    attempts += 1
+    return true
+  }
+
+  /// Takes in a `Hello`.
+  /// - Parameters:
+  ///   - incarnation: the peer's, not 0.
+  ///   - mirrored: what the peer believes ours is; 0 when it does not know.
+  ///   - peerHeard: the peer says that ours has come on this key pair.
+  ///   - peerSettled: the peer knows that we heard it: it needs no answer.
+  mutating func receive(
+    incarnation: UInt64, mirrored: UInt64, peerHeard: Bool, peerSettled: Bool, own: UInt64, now: Instant
+  ) -> Outcome {
+    var outcome = Outcome()
+    if let known = peerIncarnation, known != incarnation {
+      outcome.restarted = true
+      heard = false
+      acknowledged = false
+    }
+    peerIncarnation = incarnation
+    kind = .mesh
+    heard = true
+    if peerHeard, mirrored == own, !acknowledged {
+      acknowledged = true
+      outcome.completed = true
+      due = .distantFuture
+    }
+    // Three messages settle it, and whoever is not settled repeats its own until an answer comes.
+    if !peerSettled { due = now }
+    return outcome
+  }
+}

@@ -1,0 +1,144 @@
+internal import MeshPacket
+internal import MeshPrimitives
+internal import MeshReliability
+internal import MeshSession
+internal import MeshWire
+
+extension Node {
+  /// Works off what happened in the session layer.
+  mutating func pumpDevice(now: Instant) {
+    while let event = device.nextEvent() {
+      switch event {
+      case .established(let id, _):
+        guard let peer = self[id] else { continue }
+        peer.hello.begin(now: now)
+        markReady(peer)
+      case .erased(let id):
+        guard let peer = self[id] else { continue }
+        peer.hello.end()
+        markReady(peer)
+      case .handshakeFailed(let id):
+        guard let peer = self[id] else { continue }
+        giveUpConnecting(peer)
+      case .strangerAdded(let id, let key):
+        store(NodePeer(id: id, publicKey: key, isStranger: true, incarnation: incarnation))
+        events.append(.strangerAdded(id, key))
+      case .strangerRemoved(let id, let key):
+        if let peer = self[id] {
+          disconnect(peer, .closed(.timedOut))
+          forget(peer)
+        }
+        events.append(.strangerRemoved(id, key))
+      case .endpointChanged(let id, _):
+        if let peer = self[id] { markReady(peer) }
+      }
+    }
+  }
+
+  mutating func receiveHello(_ bytes: RawSpan, of peer: NodePeer, now: Instant) {
+    guard let hello = try? Wire.Hello(decoding: bytes), hello.incarnation != 0 else {
+      return drops.count(.malformedPacket)
+    }
+    let outcome = peer.hello.receive(
+      incarnation: hello.incarnation, mirrored: hello.peerIncarnation, peerHeard: hello.heard,
+      peerSettled: hello.settled, own: peer.ownIncarnation, now: now)
+    markReady(peer)
+    peer.frames = hello.frames.reduce(into: 0) { if $1 < 64 { $0 |= 1 << UInt64($1) } }
+    peer.software = String(decoding: hello.software.utf8.prefix(64), as: UTF8.self)
+    if let observed = hello.observed { peer.observedAddress = observed }
+    if outcome.restarted { disconnect(peer, .peerRestarted) }
+    if peer.connection == nil {
+      var settings = configuration.connection
+      settings.peer = ConnectionLimits(hello.limits)
+      peer.connectionNumber &+= 1
+      peer.connection = OpenConnection(
+        Connection(configuration: settings, opensOddStreams: peer.publicKey < publicKey, pool: pool, now: now))
+    }
+    if outcome.completed, !peer.isConnected {
+      peer.isConnected = true
+      peer.connectDeadline = .distantFuture
+      device.setReplayWindow(32_704, of: peer.id)
+      if let endpoint = device.endpoint(of: peer.id) { peer.mtu.begin(to: endpoint, now: now) }
+      events.append(.connected(peer.id))
+    }
+  }
+
+  /// Sends what the exchange of `Hello` owes the peer at `now`.
+  mutating func sendHello(to peer: NodePeer, now: Instant) {
+    let kind = peer.hello.kind
+    if peer.hello.isDue(now: now) {
+      var hello = Wire.Hello()
+      hello.incarnation = peer.ownIncarnation
+      hello.peerIncarnation = peer.hello.peerIncarnation ?? 0
+      hello.heard = peer.hello.heard
+      hello.settled = peer.hello.acknowledged
+      hello.frames = Payload.understood
+      hello.limits = Wire.Limits(configuration.connection)
+      hello.observed = device.endpoint(of: peer.id)
+      hello.software = configuration.software
+      device.send(Payload.hello(hello).bytes, to: peer.id, now: now)
+    } else if kind != .plain, peer.hello.kind == .plain, peer.connectDeadline != .distantFuture {
+      peer.connectDeadline = .distantFuture
+      events.append(.plain(peer.id))
+    }
+  }
+
+  mutating func giveUpConnecting(_ peer: NodePeer) {
+    guard peer.connectDeadline != .distantFuture else { return }
+    peer.connectDeadline = .distantFuture
+    events.append(.unreachable(peer.id))
+  }
+
+  /// Ends the connection of a peer and says so once.
+  mutating func disconnect(_ peer: NodePeer, _ reason: DisconnectReason) {
+    guard peer.connection != nil else { return }
+    let wasConnected = peer.isConnected
+    peer.isConnected = false
+    peer.connection = nil
+    if reason != .peerRestarted {
+      peer.ownIncarnation = max(entropy.nextUInt64(), 1)
+      peer.hello.connectionEnded()
+    }
+    if wasConnected { events.append(.disconnected(peer.id, reason)) }
+  }
+
+  /// Works off what happened on the connection of a peer.
+  mutating func pumpConnection(of peer: NodePeer, now: Instant) {
+    while let connection = peer.connection, let event = connection.machine.nextEvent() {
+      func handle(_ id: StreamID) -> StreamHandle {
+        StreamHandle(peer: peer.id, connection: peer.connectionNumber, id: id)
+      }
+      switch event {
+      case .streamOpened(let id, let service):
+        guard let access = services[service], access.allows(peer.publicKey, isStranger: peer.isStranger) else {
+          try? connection.machine.stop(id, code: .refused)
+          try? connection.machine.reset(id, code: .refused)
+          continue
+        }
+        events.append(.streamOpened(handle(id), service: service, peer: peer.publicKey))
+      case .readable(let id): events.append(.readable(handle(id)))
+      case .writable(let id): events.append(.writable(handle(id)))
+      case .streamFinished(let id): events.append(.finished(handle(id)))
+      case .reset(let id, let code): events.append(.reset(handle(id), code: code))
+      case .stopped(let id, let code): events.append(.stopped(handle(id), code: code))
+      case .streamsAvailable: break
+      case .closed(let reason):
+        if case .closedByPeer = reason {} else { sendClose(to: peer, reason, now: now) }
+        disconnect(peer, .closed(reason))
+      }
+    }
+  }
+
+  /// Tells the peer that the connection is over: once, and not again; a peer that misses it finds out by itself.
+  private mutating func sendClose(to peer: NodePeer, _ reason: CloseReason, now: Instant) {
+    guard peer.hello.kind == .mesh else { return }
+    var close = Wire.Close()
+    close.incarnation = peer.ownIncarnation
+    switch reason {
+    case .closedLocally(let code, let text): (close.code, close.reason) = (code, text)
+    case .violation(let error): close.code = error.code
+    case .closedByPeer, .timedOut, .peerVanished: close.code = .goingAway
+    }
+    device.send(Payload.close(close).bytes, to: peer.id, now: now)
+  }
+}

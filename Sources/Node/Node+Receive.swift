@@ -1,0 +1,157 @@
+internal import MeshPacket
+public import MeshPrimitives
+internal import MeshReliability
+internal import MeshRouting
+internal import MeshSession
+internal import MeshWire
+
+extension Node {
+  /// Takes in one datagram of the port. What it contains is decrypted in place.
+  /// - Parameters:
+  ///   - datagram: the UDP payload; undefined afterwards.
+  ///   - source: where it came from.
+  ///   - ecn: the ECN bits of its IP header.
+  public mutating func handle(
+    _ datagram: inout MutableRawSpan, from source: SocketAddress, ecn: ECN, now: Instant
+  ) {
+    switch DatagramKind(datagram.bytes) {
+    case .stun: drops.count(.unexpectedSTUN)
+    case .unknown: drops.count(.unknownDatagram)
+    case .wireGuard:
+      switch device.handle(&datagram, from: source, now: now) {
+      case .dropped, .queued: break
+      case .keepalive: pumpDevice(now: now)
+      case .data(let id, let payload):
+        // Events first: this packet may have confirmed the session that it came on.
+        pumpDevice(now: now)
+        guard let peer = self[id] else { return }
+        var content = datagram._mutatingExtracting(payload)
+        receive(&content, of: peer, from: source, ecn: ecn, now: now)
+      }
+    }
+  }
+
+  /// Works off one queued handshake message: `false` when there was none. Costs about 120 µs.
+  @discardableResult
+  public mutating func serveHandshake(now: Instant) -> Bool {
+    defer { pumpDevice(now: now) }
+    return device.serveHandshake(now: now)
+  }
+
+  private mutating func receive(
+    _ payload: inout MutableRawSpan, of peer: NodePeer, from source: SocketAddress, ecn: ECN, now: Instant
+  ) {
+    switch PayloadKind(payload.bytes) {
+    case .keepalive: break
+    case .typed(PayloadKind.packetType, let body):
+      receivePacket(payload.bytes.extracting(body), of: peer, from: source, ecn: ecn, now: now)
+    case .ip: receiveIP(&payload, of: peer, now: now)
+    case .typed, .rawDatagram: drops.count(.unsupportedFrame)
+    case .malformed: drops.count(.malformedPayload)
+    }
+  }
+
+  // MARK: - IP
+
+  private mutating func receiveIP(_ payload: inout MutableRawSpan, of peer: NodePeer, now: Instant) {
+    guard let header = try? IPPacketHeader(parsing: payload.bytes) else { return drops.count(.malformedIP) }
+    guard allowedIPs.lookup(header.source) == peer.id.slot else { return drops.count(.sourceNotAllowed) }
+    guard ownAddresses.contains(header.destination) else { return drops.count(.noDestination) }
+    var packet = payload._mutatingExtracting(0..<header.totalLength)
+    guard EchoResponder.answer(&packet) else { return drops.count(.noDestination) }
+    echoesAnswered &+= 1
+    let padding = WireGuard.paddedSize(of: header.totalLength, mtu: configuration.mtu) - header.totalLength
+    let reply = Array(capacity: header.totalLength + padding) {
+      $0.append(packet.bytes)
+      $0.append(zeros: padding)
+    }
+    device.send(reply.bytes, to: peer.id, now: now)
+  }
+
+  // MARK: - Packets
+
+  private mutating func receivePacket(
+    _ message: RawSpan, of peer: NodePeer, from source: SocketAddress, ecn: ECN, now: Instant
+  ) {
+    let summary: PacketReader.Summary
+    do throws(PacketError) {
+      summary = try PacketReader.validate(message)
+    } catch .notCanonical {
+      guard peer.takeNonCanonical(now: now) else { return drops.count(.tooManyNonCanonical) }
+      guard let canonical = Payload.canonical(message) else { return drops.count(.malformedPacket) }
+      return receivePacket(canonical.bytes, of: peer, from: source, ecn: ecn, now: now)
+    } catch {
+      drops.count(.malformedPacket)
+      if peer.isConnected { violate(peer, .packet(error), now: now) }
+      return
+    }
+
+    var hasForeignFrames = true
+    if summary.number != 0 {
+      guard let connection = peer.connection, peer.hello.heard else { return drops.count(.beforeHello) }
+      markReady(peer)
+      do throws(ConnectionError) {
+        switch try connection.machine.handle(message, ecn: ecn, now: now) {
+        case .accepted(let foreign): hasForeignFrames = foreign
+        case .duplicate, .noRoom, .closed: hasForeignFrames = false
+        case .unnumbered: break
+        }
+      } catch {
+        return violate(peer, error, now: now)
+      }
+      pumpConnection(of: peer, now: now)
+    }
+    if hasForeignFrames { receiveFrames(message, of: peer, from: source, now: now) }
+  }
+
+  /// The frames of a packet that do not belong to the connection.
+  private mutating func receiveFrames(_ message: RawSpan, of peer: NodePeer, from source: SocketAddress, now: Instant) {
+    var reader = PacketReader(message)
+    while let frame = try? reader.next() {
+      switch frame {
+      case .pathProbe(let data):
+        let reply = Payload.pathReply(PathReply(data: data, observed: source))
+        device.send(reply.bytes, to: peer.id, now: now)
+      case .pathReply(let reply): receive(reply, of: peer, from: source, now: now)
+      case .other(FieldNumber.hello, let bytes): receiveHello(message.extracting(bytes), of: peer, now: now)
+      case .other(FieldNumber.close, let bytes): receiveClose(message.extracting(bytes), of: peer, now: now)
+      default: break
+      }
+    }
+  }
+
+  private mutating func receive(_ reply: PathReply, of peer: NodePeer, from source: SocketAddress, now: Instant) {
+    if let observed = reply.observed { peer.observedAddress = observed }
+    if peer.mtu.handleReply(reply.data) {
+      markReady(peer)
+    } else if let index = peer.pings.firstIndex(where: { $0.token == reply.data }) {
+      let sent = peer.pings.remove(at: index).sent
+      events.append(.pong(peer.id, token: reply.data, roundTrip: now - sent, from: source))
+    }
+  }
+
+  private mutating func receiveClose(_ bytes: RawSpan, of peer: NodePeer, now: Instant) {
+    guard let close = try? Wire.Close(decoding: bytes), close.incarnation == peer.hello.peerIncarnation else { return }
+    peer.connection?.machine.peerClosed(code: close.code, reason: close.reason)
+    pumpConnection(of: peer, now: now)
+  }
+
+  /// The peer broke the rules: the connection ends, and the peer is told why.
+  private mutating func violate(_ peer: NodePeer, _ error: ConnectionError, now: Instant) {
+    peer.connection?.machine.close(code: error.code, reason: "")
+    pumpConnection(of: peer, now: now)
+  }
+}
+
+extension NodePeer {
+  /// Whether one more packet in other than canonical form may be read: 32 a second.
+  fileprivate func takeNonCanonical(now: Instant) -> Bool {
+    if now.nanoseconds(since: nonCanonicalSince) >= 1_000_000_000 {
+      nonCanonicalSince = now
+      nonCanonicalBudget = 32
+    }
+    guard nonCanonicalBudget > 0 else { return false }
+    nonCanonicalBudget -= 1
+    return true
+  }
+}

@@ -1,0 +1,139 @@
+public import MeshCrypto
+internal import MeshPacket
+public import MeshPrimitives
+internal import MeshReliability
+internal import MeshSession
+
+/// Datagrams that ``Node/nextTransmit(into:now:wall:)`` wrote one behind the other, all for one destination.
+public struct Burst: Equatable, Sendable {
+  public let destination: SocketAddress
+  /// Bytes of each datagram; the last one may be shorter.
+  public let segmentSize: Int
+  /// The ECN bits to send them with.
+  public let ecn: ECN
+}
+
+extension Node {
+  /// The most datagrams in a burst: what one system call with segmentation offload takes.
+  static let segmentsPerBurst = 64
+
+  /// When ``handleTimeout(now:)`` is to be called next.
+  public var deadline: Instant? { earliest(device.deadline, deadlines.earliest) }
+
+  /// Fires what is due at `now`. Then drain ``nextTransmit(into:now:wall:)`` and ``nextEvent()``.
+  public mutating func handleTimeout(now: Instant) {
+    device.handleTimeout(now: now)
+    pumpDevice(now: now)
+    while let slot = deadlines.popDue(at: now) {
+      guard let peer = peers[Int(slot)] else { continue }
+      if peer.connectDeadline <= now { giveUpConnecting(peer) }
+      if peer.isConnected, let connection = peer.connection, let due = connection.machine.deadline, due <= now {
+        connection.machine.handleTimeout(now: now)
+        // Several probes in a row went unanswered: perhaps the path carries small packets only.
+        if connection.machine.consecutiveProbeTimeouts >= 3, peer.mtu.current > PathMTU.base { peer.mtu.collapse() }
+        pumpConnection(of: peer, now: now)
+      }
+      markReady(peer)
+    }
+  }
+
+  /// Appends the next datagrams to `output` and tells where they go; `nil` when nothing is to be sent at `now`.
+  /// - Parameters:
+  ///   - output: an empty buffer of 2,048 bytes at least; 64 KiB lets a burst be whole.
+  ///   - wall: the time of day, for the timestamp of handshakes.
+  public mutating func nextTransmit(into output: inout OutputRawSpan, now: Instant, wall: TAI64N) -> Burst? {
+    while true {
+      if let burst = nextFromDevice(into: &output, now: now, wall: wall) { return burst }
+      guard readyHead < ready.count else {
+        ready.removeAll(keepingCapacity: true)
+        readyHead = 0
+        return nil
+      }
+      let slot = ready[readyHead]
+      readyHead += 1
+      if readyHead > 1024, readyHead * 2 > ready.count {
+        ready.removeFirst(readyHead)
+        readyHead = 0
+      }
+      guard let peer = peers[Int(slot)], peer.isReady else { continue }
+      peer.isReady = false
+      sendControl(to: peer, now: now)
+      if let burst = nextBurst(to: peer, into: &output, now: now) {
+        // Whoever had a turn goes to the end of the line.
+        markReady(peer)
+        return burst
+      }
+      let due = peer.deadline
+      if due == .distantFuture { deadlines.cancel(slot) } else { deadlines.schedule(slot, at: due) }
+    }
+  }
+
+  private mutating func nextFromDevice(into output: inout OutputRawSpan, now: Instant, wall: TAI64N) -> Burst? {
+    while let transmit = device.nextTransmit(into: &output, now: now, wall: wall) {
+      if let destination = transmit.destination {
+        return Burst(destination: destination, segmentSize: output.byteCount, ecn: .notECT)
+      }
+      // Nobody knows where the peer is.
+      output.removeAll()
+    }
+    return nil
+  }
+
+  /// What is due to a peer outside its connection.
+  private mutating func sendControl(to peer: NodePeer, now: Instant) {
+    if peer.hello.due <= now, device.canSend(to: peer.id, now: now) { sendHello(to: peer, now: now) }
+    if peer.mtu.due <= now, peer.isConnected {
+      if let size = peer.mtu.nextProbe(token: entropy.nextUInt64(), now: now), let token = peer.mtu.probe {
+        let content = size - WireGuard.transportOverhead
+        device.send(Payload.pathProbe(token, filling: content).bytes, to: peer.id, now: now)
+      }
+    }
+  }
+
+  /// Fills `output` with packets of the peer's connection, all of one size but the last.
+  private mutating func nextBurst(to peer: NodePeer, into output: inout OutputRawSpan, now: Instant) -> Burst? {
+    guard peer.isConnected, let connection = peer.connection else { return nil }
+    guard device.canSend(to: peer.id, now: now), let destination = device.endpoint(of: peer.id) else {
+      if connection.machine.wantsToSend() { device.startHandshake(with: peer.id, now: now) }
+      return nil
+    }
+    let size = peer.mtu.current
+    var segments = 0
+    while segments < Self.segmentsPerBurst, output.freeCapacity >= size {
+      let written = appendPacket(of: connection, to: peer, size: size, into: &output, now: now)
+      guard written > 0 else { break }
+      segments += 1
+      guard written == size else { break }
+    }
+    guard segments > 0 else { return nil }
+    return Burst(
+      destination: destination, segmentSize: min(size, output.byteCount), ecn: connection.machine.outgoingECN)
+  }
+
+  /// Appends one packet of at most `size` bytes and returns its size; 0 when the connection has nothing to send.
+  private mutating func appendPacket(
+    of connection: OpenConnection, to peer: NodePeer, size: Int, into output: inout OutputRawSpan, now: Instant
+  ) -> Int {
+    let header = WireGuard.transportHeaderSize
+    let frame = PayloadKind.typedHeaderLength()
+    return unsafe output.withUnsafeMutableBytes { buffer, count in
+      let start = count
+      let room = unsafe UnsafeMutableRawBufferPointer(
+        rebasing: buffer[start + header + frame..<start + size - WireGuard.tagSize])
+      var message = unsafe OutputRawSpan(buffer: room, initializedCount: 0)
+      guard connection.machine.nextPacket(into: &message, now: now) else { return 0 }
+      let length = unsafe message.finalize(for: room)
+      let padding = -(frame + length) & 15
+      unsafe (room.baseAddress! + length).initializeMemory(as: UInt8.self, repeating: 0, count: padding)
+      let total = header + frame + length + padding + WireGuard.tagSize
+      unsafe buffer[start + header] = 0x80 | UInt8(padding)
+      unsafe buffer[start + header + 1] = UInt8(PayloadKind.packetType)
+      var datagram = unsafe MutableRawSpan(
+        _unsafeBytes: UnsafeMutableRawBufferPointer(rebasing: buffer[start..<start + total]))
+      // `canSend` has been asked for this instant.
+      guard (try? device.seal(&datagram, to: peer.id, now: now)) != nil else { return 0 }
+      count = start + total
+      return total
+    }
+  }
+}

@@ -1,0 +1,49 @@
+public import MeshPacket
+public import MeshPrimitives
+public import MeshReliability
+public import MeshSession
+
+/// A stream of a ``Node``: the peer, which of the peer's connections, and the stream's number in it.
+public struct StreamHandle: Hashable, Sendable {
+  public let peer: PeerID
+  /// Counts the connections of the peer: a handle of an earlier one names nothing any more.
+  let connection: UInt32
+  public let id: StreamID
+}
+
+/// What happened in a node.
+public enum NodeEvent: Equatable, Sendable {
+  /// The peer is a mesh peer, and streams can be opened to it.
+  case connected(PeerID)
+  /// The peer is plain WireGuard: it answers no `Hello`.
+  case plain(PeerID)
+  /// No session, or no `Hello`, within the time that ``Node/connect(to:now:)`` waits.
+  case unreachable(PeerID)
+  /// The connection is over, and every stream of it.
+  case disconnected(PeerID, DisconnectReason)
+  /// A peer opened a stream to a service that it may use.
+  case streamOpened(StreamHandle, service: String, peer: PublicKey)
+  /// Bytes, or the end, can be read.
+  case readable(StreamHandle)
+  /// A stream whose buffer was full takes bytes again.
+  case writable(StreamHandle)
+  /// The peer has all that was written, and the end.
+  case finished(StreamHandle)
+  case reset(StreamHandle, code: ErrorCode)
+  case stopped(StreamHandle, code: ErrorCode)
+  /// The answer to ``Node/ping(_:token:now:)``.
+  case pong(PeerID, token: UInt64, roundTrip: Duration, from: SocketAddress)
+  /// The acceptance policy let in a peer that is not listed, or its session lapsed.
+  case strangerAdded(PeerID, PublicKey)
+  case strangerRemoved(PeerID, PublicKey)
+}
+
+/// Why a connection ended.
+public enum DisconnectReason: Error, Equatable, Sendable {
+  /// The peer started again without its old state.
+  case peerRestarted
+  /// The peer was removed from the list here.
+  case peerRemoved
+  /// The connection itself ended.
+  case closed(CloseReason)
+}

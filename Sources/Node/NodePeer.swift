@@ -1,0 +1,54 @@
+internal import MeshPrimitives
+internal import MeshReliability
+internal import MeshSession
+
+/// What a node knows of one peer above its session.
+final class NodePeer {
+  let id: PeerID
+  let publicKey: PublicKey
+  let isStranger: Bool
+  /// What we call ourselves towards this peer: the node's incarnation until a connection with the peer has ended. Then it
+  /// is drawn anew, or the peer would take the packets of the next connection for old ones.
+  var ownIncarnation: UInt64
+  var hello = HelloExchange()
+  var connection: OpenConnection?
+  /// Counts connections: part of every stream handle.
+  var connectionNumber: UInt32 = 0
+  /// Both sides know of each other: numbered frames may be sent.
+  var isConnected = false
+  /// Somebody waits for the connection until then.
+  var connectDeadline = Instant.distantFuture
+  var mtu = PathMTU()
+  /// Field numbers of `Packet` that the peer understands, as bits 0 to 63.
+  var frames: UInt64 = 0
+  var software = ""
+  /// Where the peer says that our packets come from.
+  var observedAddress: SocketAddress?
+  /// Pings under way: at most 16.
+  var pings: [(token: UInt64, sent: Instant)] = []
+  /// Packets in other than canonical form that may still be read this second.
+  var nonCanonicalBudget = 32
+  var nonCanonicalSince = Instant(nanoseconds: .min)
+  /// Whether the peer waits in the node's ring of those that may have something to send.
+  var isReady = false
+
+  init(id: PeerID, publicKey: PublicKey, isStranger: Bool, incarnation: UInt64) {
+    self.id = id
+    ownIncarnation = incarnation
+    self.publicKey = publicKey
+    self.isStranger = isStranger
+  }
+
+  var deadline: Instant {
+    var earliest = min(min(hello.due, mtu.due), connectDeadline)
+    if isConnected, let due = connection?.machine.deadline { earliest = min(earliest, due) }
+    return earliest
+  }
+}
+
+/// A connection has an identity: it is mutated in place, and replaced as a whole.
+final class OpenConnection {
+  var machine: Connection
+
+  init(_ machine: consuming Connection) { self.machine = machine }
+}
