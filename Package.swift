@@ -36,6 +36,7 @@ let package = Package(
     product("MeshWire"),
     product("MeshReliability"),
     product("MeshRouting"),
+    product("MeshRuntime"),
     product("MeshSimulation"),
     .plugin(name: "GenerateWire", targets: ["GenerateWire"]),
     .plugin(name: "CheckWire", targets: ["CheckWire"]),
@@ -66,6 +67,10 @@ let package = Package(
     layer("Reliability", ["MeshPrimitives", "MeshPacket"]),
     layer("Routing", ["MeshPrimitives"]),
 
+    // I/O.
+    .target(name: "CMeshLinux", path: "Sources/CLinux"),
+    layer("Runtime", ["MeshPrimitives", "CMeshLinux"]),
+
     // Virtual networks.
     layer("Simulation", ["MeshPrimitives"]),
 
@@ -89,6 +94,7 @@ let package = Package(
     tests("Wire", ["MeshPrimitives", "MeshPacket"]),
     tests("Reliability", ["MeshPrimitives", "MeshPacket", "MeshSimulation"]),
     tests("Routing", ["MeshPrimitives"]),
+    tests("Runtime", ["MeshPrimitives"]),
     tests("Simulation", ["MeshPrimitives"]),
   ],
   swiftLanguageModes: [.v6]
