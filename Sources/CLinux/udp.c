@@ -226,13 +226,16 @@ static void describe(cmesh_received *received, struct mmsghdr *header) {
     } else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
       struct in_pktinfo info;
       memcpy(&info, CMSG_DATA(c), sizeof info);
+      // Not the header's destination, which may be a broadcast address: answers come from here.
       received->local.high = 0;
-      received->local.low = ntohl(info.ipi_addr.s_addr);
+      received->local.low = ntohl(info.ipi_spec_dst.s_addr);
+      received->local.scope = 0;
       received->local.family = 4;
       received->interface = (uint32_t)info.ipi_ifindex;
     } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
       struct in6_pktinfo info;
       memcpy(&info, CMSG_DATA(c), sizeof info);
+      if (received->local.family == 4) continue;  // IPv4 through a socket of both families says it twice
       from_in6(&received->local, &info.ipi6_addr);
       received->interface = info.ipi6_ifindex;
       received->local.scope = IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr) ? info.ipi6_ifindex : 0;

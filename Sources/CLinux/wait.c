@@ -1,7 +1,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
@@ -77,6 +77,8 @@ void cmesh_realtime(int64_t *seconds, uint32_t *nanoseconds) {
 }
 
 void cmesh_thread_setup(const char *name) {
-  pthread_setname_np(pthread_self(), name);
+  char shortened[16] = {0};
+  strncpy(shortened, name, sizeof shortened - 1);
+  pthread_setname_np(pthread_self(), shortened);
   prctl(PR_SET_TIMERSLACK, 1000UL, 0, 0, 0);
 }

@@ -24,6 +24,7 @@ public final class Doorbell: Sendable {
   /// Whoever rings from here on wakes the waiting thread again. Before looking for what the ring was about.
   func answer() {
     cmesh_eventfd_clear(descriptor)
-    isRung.store(false, ordering: .sequentiallyConsistent)
+    // An exchange, not a store: what was written before a ring that found the bell rung is seen after it.
+    _ = isRung.exchange(false, ordering: .acquiringAndReleasing)
   }
 }

@@ -27,7 +27,7 @@ public final class EngineThread: Sendable {
   /// - Throws: `.system` when the machine gives no more threads.
   public init(name: String, _ body: @escaping @Sendable () -> Void) throws(SocketError) {
     let state = EngineThreadState()
-    let start = unsafe Unmanaged.passRetained(Start(name: String(name.prefix(15)), body: body, state: state))
+    let start = unsafe Unmanaged.passRetained(Start(name: name, body: body, state: state))
     var thread = pthread_t()
     let result = unsafe pthread_create(
       &thread, nil,

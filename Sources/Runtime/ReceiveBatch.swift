@@ -39,11 +39,11 @@ public struct ReceiveBatch: ~Copyable {
     return unsafe _overrideLifetime(span, mutating: &self)
   }
 
-  /// Hands each datagram to `body`, in the order of arrival, to be opened in place.
+  /// Hands each datagram to `body`, in the order of arrival, to be opened in place. Truncated messages are left out.
   public mutating func forEachDatagram<Failure: Error>(
     _ body: (ReceivedMessage, inout MutableRawSpan) throws(Failure) -> Void
   ) throws(Failure) {
-    for index in 0..<count {
+    for index in 0..<count where !isTruncated(at: index) {
       let message = message(at: index)
       let start = unsafe UnsafeMutableRawPointer(cmesh_receive_batch_bytes(storage, Int32(index))!)
       var offset = 0

@@ -30,6 +30,10 @@ public struct SendBatch: ~Copyable {
   var head = 0
   /// Whether the last run may grow: its last datagram is as long as the others.
   private var isOpen = false
+  // What the last run holds, kept here too: it is looked at for each datagram.
+  private var openRoute: Transmit
+  private var openLength = 0
+  private var openSegment = 1
 
   /// - Throws: `.outOfMemory`.
   public init(capacity: Int = 16) throws(SocketError) {
@@ -37,6 +41,7 @@ public struct SendBatch: ~Copyable {
     guard let storage = unsafe cmesh_send_batch_create(Int32(capacity), Self.bufferBytes) else { throw .outOfMemory }
     unsafe self.storage = storage
     self.capacity = capacity
+    openRoute = Transmit(to: SocketAddress(IPAddress(v4: 0), port: 0))
   }
 
   deinit { unsafe cmesh_send_batch_destroy(storage) }
@@ -65,7 +70,6 @@ public struct SendBatch: ~Copyable {
     }
     guard used < capacity else { return .full }
     // The bytes are written behind the open run, in the hope that they belong to it, and moved when they do not.
-    let openLength = isOpen ? Int(run(used - 1).length) : 0
     let extends = isOpen && openLength + size <= Self.maximumBytes
     let start = unsafe extends ? bytes(used - 1, from: openLength) : bytes(used, from: 0)
     let room = unsafe UnsafeMutableRawBufferPointer(
@@ -73,28 +77,43 @@ public struct SendBatch: ~Copyable {
     var output = unsafe OutputRawSpan(buffer: room, initializedCount: 0)
     guard let transmit = try writer(&output) else { return .nothing }
     let count = unsafe output.finalize(for: room)
+    if extends, extend(by: count, transmit) { return .added }
+    if extends { unsafe bytes(used, from: 0).copyMemory(from: start, byteCount: count) }
+    startRun(of: count, transmit)
+    return .added
+  }
+
+  /// Adds what was written behind the open run to it, if it belongs there.
+  private mutating func extend(by count: Int, _ transmit: Transmit) -> Bool {
+    guard count > 0, transmit.destination == openRoute.destination, transmit.ecn == openRoute.ecn,
+      transmit.source == openRoute.source, !transmit.mayFragment
+    else { return false }
+    let total = openLength + count
+    guard (transmit.segmentSize ?? count) == openSegment || (transmit.segmentSize == nil && count < openSegment),
+      total <= Self.maximumSegments * openSegment
+    else { return false }
+    unsafe cmesh_send_batch_run(storage, Int32(used - 1))!.pointee.length = UInt32(total)
+    openLength = total
+    // It stays open while every datagram has the full size.
+    isOpen = total % openSegment == 0 && total < Self.maximumSegments * openSegment
+    return true
+  }
+
+  /// Makes a run of what was written to the next free buffer.
+  private mutating func startRun(of count: Int, _ transmit: Transmit) {
     let segment = transmit.segmentSize ?? count
     precondition(segment > 0 || count == 0, "datagrams of no bytes are sent one by one")
-    let segments = segment == 0 ? 1 : (count + segment - 1) / segment
-    precondition(segments <= Self.maximumSegments, "a run has up to 64 datagrams")
-
-    let added = Self.makeRun(transmit, length: count, segment: segment)
-    if extends {
-      let open = run(used - 1)
-      let total = openLength + count
-      if count > 0, segment == open.segment || (segments == 1 && count < open.segment), Self.agree(open, added),
-        openLength / Int(open.segment) + segments <= Self.maximumSegments
-      {
-        setLength(total, of: used - 1)
-        isOpen = total % Int(open.segment) == 0 && total / Int(open.segment) < Self.maximumSegments
-        return .added
-      }
-      unsafe bytes(used, from: 0).copyMemory(from: start, byteCount: count)
-    }
-    unsafe cmesh_send_batch_run(storage, Int32(used))!.pointee = added
+    precondition(count <= segment * Self.maximumSegments, "a run has up to 64 datagrams")
+    unsafe cmesh_send_batch_run(storage, Int32(used))!.pointee = cmesh_run(
+      destination: cmesh_address(transmit.destination),
+      source: transmit.source.map { cmesh_address($0, scope: transmit.destination.scope) } ?? cmesh_address(),
+      length: UInt32(count), segment: UInt32(segment), sent: 0, traffic_class: transmit.ecn.rawValue,
+      may_fragment: transmit.mayFragment ? 1 : 0)
     used += 1
-    isOpen = count > 0 && count % segment == 0 && segments < Self.maximumSegments && !transmit.mayFragment
-    return .added
+    openRoute = transmit
+    openLength = count
+    openSegment = max(segment, 1)
+    isOpen = count > 0 && count % segment == 0 && count < segment * Self.maximumSegments && !transmit.mayFragment
   }
 
   /// Copies one datagram into the batch.
@@ -124,30 +143,8 @@ public struct SendBatch: ~Copyable {
     return sent == run.length
   }
 
-  private func setLength(_ length: Int, of index: Int) {
-    unsafe cmesh_send_batch_run(storage, Int32(index))!.pointee.length = UInt32(length)
-  }
-
   private func bytes(_ index: Int, from offset: Int) -> UnsafeMutableRawPointer {
     unsafe UnsafeMutableRawPointer(cmesh_send_batch_bytes(storage, Int32(index))!) + offset
-  }
-
-  private static func makeRun(_ transmit: Transmit, length: Int, segment: Int) -> cmesh_run {
-    cmesh_run(
-      destination: cmesh_address(transmit.destination),
-      source: transmit.source.map { cmesh_address($0, scope: transmit.destination.scope) } ?? cmesh_address(),
-      length: UInt32(length), segment: UInt32(segment), sent: 0, traffic_class: transmit.ecn.rawValue,
-      may_fragment: transmit.mayFragment ? 1 : 0)
-  }
-
-  private static func agree(_ left: cmesh_run, _ right: cmesh_run) -> Bool {
-    agree(left.destination, right.destination) && agree(left.source, right.source)
-      && left.traffic_class == right.traffic_class && left.may_fragment | right.may_fragment == 0
-  }
-
-  private static func agree(_ left: cmesh_address, _ right: cmesh_address) -> Bool {
-    left.low == right.low && left.high == right.high && left.port == right.port && left.family == right.family
-      && left.scope == right.scope
   }
 }
 

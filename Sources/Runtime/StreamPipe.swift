@@ -126,7 +126,7 @@ public final class StreamPipe: Sendable {
 
   /// Begins a visit of the engine: from here on the app's next act posts the pipe again.
   public func engineAttend() -> Attention {
-    isPosted.store(false, ordering: .sequentiallyConsistent)
+    _ = isPosted.exchange(false, ordering: .acquiringAndReleasing)
     var attention = outgoing.state.withLock { state in
       var resetCode: UInt64?
       if case .reset(let code)? = state.failure { resetCode = code }

@@ -137,6 +137,24 @@ func pattern(_ count: Int, _ seed: Int) -> [UInt8] { (0..<count).map { UInt8(tru
     #expect(sizes == Array(repeating: 1400, count: 39) + [100])
   }
 
+  @Test func `bursts of other sizes do not run together`() throws {
+    let (one, two) = (try Endpoint(), try Endpoint())
+    let bursts = [(2000, 1000), (1500, 700), (700, 700), (90, 40), (40, 1000), (128, 2), (2, 2), (1, 2)]
+    for (count, segment) in bursts {
+      let added = one.toSend.append(reserving: count) { output in
+        output.append(pattern(count, segment).bytes)
+        return Transmit(to: two.reached(at: "127.0.0.1"), segmentSize: segment)
+      }
+      #expect(added == .added)
+    }
+    #expect(one.flush() == .done)
+    let expected = bursts.flatMap { count, segment in
+      stride(from: 0, to: count, by: segment).map { min(segment, count - $0) }
+    }
+    #expect(two.collect(expected.count).map(\.bytes.count) == expected)
+    #expect(one.counters.sentDatagrams == UInt64(expected.count))
+  }
+
   @Test func `datagrams to several places go where they belong`() throws {
     let one = try Endpoint()
     let (two, three) = (try Endpoint(), try Endpoint())

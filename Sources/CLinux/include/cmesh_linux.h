@@ -94,5 +94,5 @@ int cmesh_eventfd_clear(int descriptor);
 int64_t cmesh_boottime(void);
 // CLOCK_REALTIME.
 void cmesh_realtime(int64_t *seconds, uint32_t *nanoseconds);
-// Names the calling thread (15 bytes) and lets its timers fire on time.
+// Names the calling thread (the first 15 bytes) and lets its timers fire on time.
 void cmesh_thread_setup(const char *name);
