@@ -37,6 +37,7 @@ let package = Package(
     product("MeshReliability"),
     product("MeshRouting"),
     product("MeshNode"),
+    product("MeshRuntime"),
     product("MeshSimulation"),
     .plugin(name: "GenerateWire", targets: ["GenerateWire"]),
     .plugin(name: "CheckWire", targets: ["CheckWire"]),
@@ -73,6 +74,9 @@ let package = Package(
       [
         "MeshPrimitives", "MeshCrypto", "MeshSession", "MeshPacket", "MeshWire", "MeshReliability", "MeshRouting",
       ]),
+    // I/O.
+    .target(name: "CMeshLinux", path: "Sources/CLinux"),
+    layer("Runtime", ["MeshPrimitives", "CMeshLinux"]),
 
     // Virtual networks.
     layer("Simulation", ["MeshPrimitives"]),
@@ -97,6 +101,7 @@ let package = Package(
     tests("Wire", ["MeshPrimitives", "MeshPacket"]),
     tests("Reliability", ["MeshPrimitives", "MeshPacket", "MeshSimulation"]),
     tests("Routing", ["MeshPrimitives"]),
+    tests("Runtime", ["MeshPrimitives"]),
     tests("Simulation", ["MeshPrimitives"]),
     tests(
       "Node",

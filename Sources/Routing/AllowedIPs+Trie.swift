@@ -13,10 +13,14 @@ extension AllowedIPs {
     static func entry(_ index: Int) -> Link { Link(rawValue: ~Int32(index)) }
     static func node(_ index: Int, depth: Int) -> Link { Link(rawValue: Int32((index + 1) << 5 | depth)) }
 
-    /// The place of the node's first slot.
-    @inline(__always) var nodeBase: Int? { rawValue > 0 ? (Int(rawValue) >> 5 &- 1) &* 32 : nil }
-    @inline(__always) var nodeDepth: Int { Int(rawValue) & 31 }
-    @inline(__always) var entry: Int? { rawValue < 0 ? Int(~rawValue) : nil }
+    /// The place of the first slot of the node, and its depth, of a positive link.
+    @inline(__always) static func firstSlot(_ link: Int32) -> Int { (Int(link) >> 5 &- 1) &* 16 }
+    @inline(__always) static func depth(_ link: Int32) -> Int { Int(link) & 31 }
+
+    /// The index of the node.
+    var node: Int? { rawValue > 0 ? Int(rawValue) >> 5 - 1 : nil }
+    var nodeDepth: Int { Self.depth(rawValue) }
+    var entry: Int? { rawValue < 0 ? Int(~rawValue) : nil }
   }
 
   /// Where a link is kept.
@@ -28,7 +32,7 @@ extension AllowedIPs {
   private func link(at place: Place) -> Link {
     switch place {
     case .root(let family): family == .v4 ? rootV4 : rootV6
-    case .slot(let index): Link(rawValue: slots[index])
+    case .slot(let index): Link(rawValue: slots[index].link)
     }
   }
 
@@ -36,7 +40,7 @@ extension AllowedIPs {
     switch place {
     case .root(.v4): rootV4 = link
     case .root(.v6): rootV6 = link
-    case .slot(let index): slots[index] = link.rawValue
+    case .slot(let index): slots[index].link = link.rawValue
     }
   }
 
@@ -50,9 +54,9 @@ extension AllowedIPs {
     let bits = AddressBits(prefix.address)
     let depth = (prefix.length - 1) / 4
     var link = link(at: .root(family))
-    while let base = link.nodeBase, link.nodeDepth <= depth {
+    while let node = link.node, link.nodeDepth <= depth {
       if link.nodeDepth == depth {
-        var next = nodes[base / 32].firstEntry
+        var next = nodes[node].firstEntry
         while next >= 0 {
           let entry = entries[Int(next)]
           if entry.bits == bits, Int(entry.length) == prefix.length { return Int(next) }
@@ -60,7 +64,7 @@ extension AllowedIPs {
         }
         return nil
       }
-      link = Link(rawValue: slots[base + bits.nibble(link.nodeDepth)])
+      link = Link(rawValue: slots[node * 16 + bits.nibble(link.nodeDepth)].link)
     }
     guard let leaf = link.entry, entries[leaf].bits == bits, Int(entries[leaf].length) == prefix.length
     else { return nil }
@@ -77,20 +81,20 @@ extension AllowedIPs {
     var place = Place.root(entry.family)
     while true {
       let link = link(at: place)
-      if let base = link.nodeBase {
+      if let node = link.node {
         let depth = link.nodeDepth
-        let path = nodes[base / 32].path
+        let path = nodes[node].path
         let shared = min(entry.bits.commonNibbles(path), entry.depth)
         if shared < depth {
           // The path to the node parts from the prefix, or the prefix ends, on the way: a node in between.
-          let (between, node) = addNode(depth: shared, path: entry.bits)
-          slots[node * 32 + path.nibble(shared)] = link.rawValue
+          let (between, added) = addNode(depth: shared, path: entry.bits)
+          slots[added * 16 + path.nibble(shared)].link = link.rawValue
           set(between, at: place)
         } else if depth == entry.depth {
-          add(index, toNode: base / 32)
+          add(index, toNode: node)
           return
         } else {
-          place = .slot(base + entry.bits.nibble(depth))
+          place = .slot(node * 16 + entry.bits.nibble(depth))
         }
       } else if let other = link.entry {
         let leaf = entries[other]
@@ -99,7 +103,7 @@ extension AllowedIPs {
         if leaf.depth == shared {
           add(other, toNode: node)
         } else {
-          slots[node * 32 + leaf.bits.nibble(shared)] = link.rawValue
+          slots[node * 16 + leaf.bits.nibble(shared)].link = link.rawValue
         }
         set(above, at: place)
       } else {
@@ -118,15 +122,15 @@ extension AllowedIPs {
     }
     var place = Place.root(entry.family)
     var parent: Place?
-    while let base = link(at: place).nodeBase {
+    while let node = link(at: place).node {
       let depth = link(at: place).nodeDepth
       if depth == entry.depth {
-        remove(index, fromNode: base / 32)
+        remove(index, fromNode: node)
         collapse(place)
         return
       }
       parent = place
-      place = .slot(base + entry.bits.nibble(depth))
+      place = .slot(node * 16 + entry.bits.nibble(depth))
     }
     set(.none, at: place)
     if let parent { collapse(parent) }
@@ -142,15 +146,15 @@ extension AllowedIPs {
   /// Enters the prefix at `index` for its nibbles in `node`, but for those that have a longer one.
   private mutating func cover(_ index: Int, inNode node: Int) {
     let entry = entries[index]
-    let first = node * 32 + 16 + entry.bits.nibble(entry.depth)
+    let first = node * 16 + entry.bits.nibble(entry.depth)
     for slot in first..<first + 1 << (4 * (entry.depth + 1) - Int(entry.length)) {
-      let present = slots[slot]
-      if present < 0 || entries[Int(present)].length < entry.length { slots[slot] = Int32(index) }
+      let present = slots[slot].entry
+      if present < 0 || entries[Int(present)].length < entry.length { slots[slot].entry = Int32(index) }
     }
   }
 
   private mutating func remove(_ index: Int, fromNode node: Int) {
-    for slot in node * 32 + 16..<node * 32 + 32 where slots[slot] == Int32(index) { slots[slot] = -1 }
+    for slot in node * 16..<node * 16 + 16 where slots[slot].entry == Int32(index) { slots[slot].entry = -1 }
     var kept: Int32 = -1
     var next = nodes[node].firstEntry
     while next >= 0 {
@@ -170,32 +174,29 @@ extension AllowedIPs {
     if let free = freeNodes.popLast() {
       index = Int(free)
       nodes[index] = Node(path: path)
+      for slot in index * 16..<index * 16 + 16 { slots[slot] = Slot() }
     } else {
       index = nodes.count
       nodes.append(Node(path: path))
-      slots.append(contentsOf: repeatElement(-1, count: 32))
-    }
-    for slot in index * 32..<index * 32 + 16 {
-      slots[slot] = 0
-      slots[slot + 16] = -1
+      slots.append(contentsOf: repeatElement(Slot(), count: 16))
     }
     return (.node(index, depth: depth), index)
   }
 
   /// Replaces the node at `place` by what it holds, when that is only one thing.
   private mutating func collapse(_ place: Place) {
-    guard let base = link(at: place).nodeBase else { return }
+    guard let node = link(at: place).node else { return }
     var only = Link.none
-    for slot in base..<base + 16 where slots[slot] != 0 {
+    for slot in node * 16..<node * 16 + 16 where slots[slot].link != 0 {
       guard only == .none else { return }
-      only = Link(rawValue: slots[slot])
+      only = Link(rawValue: slots[slot].link)
     }
-    let first = nodes[base / 32].firstEntry
+    let first = nodes[node].firstEntry
     if first >= 0 {
       guard only == .none, entries[Int(first)].nextInNode < 0 else { return }
       only = .entry(Int(first))
     }
     set(only, at: place)
-    freeNodes.append(Int32(base / 32))
+    freeNodes.append(Int32(node))
   }
 }

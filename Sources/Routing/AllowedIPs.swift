@@ -54,9 +54,16 @@ public struct AllowedIPs: Sendable {
     var firstEntry: Int32 = -1
   }
 
-  /// Per node 32 numbers: 16 links to what lies below each nibble, then the entry, ending in this node, that is the
-  /// longest for each nibble (-1: none). Both halves of one node share two cache lines.
-  var slots: [Int32] = []
+  /// What a node says of one nibble. Link and entry lie side by side: one cache line per step.
+  struct Slot {
+    /// The ``Link`` to what lies below.
+    var link: Int32 = 0
+    /// The longest prefix that ends in this node and covers the nibble; -1: none.
+    var entry: Int32 = -1
+  }
+
+  /// Sixteen to a node.
+  var slots: [Slot] = []
   var nodes: [Node] = []
   var entries: [Entry] = []
   /// The roots of IPv4 and IPv6, and the entries of the prefixes of length 0.
@@ -82,24 +89,25 @@ public struct AllowedIPs: Sendable {
   /// The peer that `address` belongs to, by the longest prefix; `nil` when it belongs to none.
   public func lookup(_ address: IPAddress) -> UInt32? {
     let bits = AddressBits(address)
-    var best = address.family == .v4 ? defaultV4 : defaultV6
-    var link = address.family == .v4 ? rootV4 : rootV6
-    while true {
-      if let base = link.nodeBase {
-        let slot = base + bits.nibble(link.nodeDepth)
-        // Steps that the trie leaves out are not compared: the prefix itself is, and once one does not contain the
-        // address, none below it can.
-        let entry = slots[slot + 16]
-        if entry >= 0 {
-          guard entries[Int(entry)].contains(bits) else { break }
-          best = entry
+    let isV4 = address.family == .v4
+    var best = isV4 ? defaultV4 : defaultV6
+    var link = isV4 ? rootV4.rawValue : rootV6.rawValue
+    let slots = slots.span
+    let entries = entries.span
+    while link > 0 {
+      // Steps that the trie leaves out are not compared: the prefix itself is, and once one does not contain the
+      // address, none below it can.
+      let slot = slots[Link.firstSlot(link) &+ bits.nibble(Link.depth(link))]
+      if slot.entry >= 0 {
+        guard entries[Int(slot.entry)].contains(bits) else {
+          link = 0
+          break
         }
-        link = Link(rawValue: slots[slot])
-      } else {
-        if let leaf = link.entry, entries[leaf].contains(bits) { best = Int32(truncatingIfNeeded: leaf) }
-        break
+        best = slot.entry
       }
+      link = slot.link
     }
+    if link < 0, entries[Int(~link)].contains(bits) { best = ~link }
     return best < 0 ? nil : entries[Int(best)].peer
   }
 
