@@ -10,7 +10,7 @@ struct FieldReader: ~Escapable {
   var last: UInt32 = 0
 
   @_lifetime(copy bytes)
-  init(_ bytes: RawSpan, _ range: Range<Int>) {
+  @inline(__always) init(_ bytes: RawSpan, _ range: Range<Int>) {
     precondition(range.lowerBound >= 0 && range.upperBound <= bytes.byteCount, "the range must lie within the bytes")
     self.bytes = bytes
     position = range.lowerBound
@@ -47,7 +47,7 @@ struct FieldReader: ~Escapable {
   /// Handles the field of `tag`, just read, which the caller does not know: skips it when its number is 64 or more.
   /// - Parameter known: bit n set = the message has a field n, so that the wire type must be wrong.
   @_lifetime(self: copy self)
-  mutating func unknown(_ tag: UInt32, known: UInt64) throws(PacketError) {
+  @inline(__always) mutating func unknown(_ tag: UInt32, known: UInt64) throws(PacketError) {
     let number = tag >> 3
     let start = position
     if number >= 64 {
@@ -61,16 +61,25 @@ struct FieldReader: ~Escapable {
 
   /// Reads over the value of `tag` and returns where it lies; of a length-delimited one, its content.
   @_lifetime(self: copy self)
-  mutating func skip(_ tag: UInt32) throws(PacketError) -> Range<Int> {
-    let start = position
+  @inline(__always) mutating func skip(_ tag: UInt32) throws(PacketError) -> Range<Int> {
+    let range = try Self.skip(bytes, position, end, tag)
+    position = range.upperBound
+    return range
+  }
+
+  @inline(never)
+  private static func skip(
+    _ bytes: RawSpan, _ start: Int, _ end: Int, _ tag: UInt32
+  ) throws(PacketError) -> Range<Int> {
+    var fields = FieldReader(bytes, start..<end)
     switch tag & 7 {
-    case 0: _ = try varint()
-    case 1: _ = try fixed64()
-    case 2: return try delimited()
-    case 5: _ = try fixed32()
+    case 0: _ = try fields.varint()
+    case 1: _ = try fields.fixed64()
+    case 2: return try fields.delimited()
+    case 5: _ = try fields.fixed32()
     default: throw .malformed(offset: start)
     }
-    return start..<position
+    return start..<fields.position
   }
 
   // MARK: Values
@@ -83,27 +92,47 @@ struct FieldReader: ~Escapable {
       position &+= 1
       return UInt64(first)
     }
-    return try longVarint()
+    let start = position
+    let (value, next) = Self.longVarint(bytes, start, end)
+    guard next >= 0 else { throw VarintFailure.error(next, offset: start) }
+    position = next
+    return value
   }
 
-  @_lifetime(self: copy self)
-  private mutating func longVarint() throws(PacketError) -> UInt64 {
-    let start = position
+  /// A varint of more than one byte. Takes and gives values, so that no caller's reader must live in memory.
+  /// - Returns: the value and the offset behind it; a negative offset stands for an error.
+  @inline(never)
+  private static func longVarint(_ bytes: RawSpan, _ start: Int, _ end: Int) -> (value: UInt64, position: Int) {
+    var position = start
     var value: UInt64 = 0
     var shift: UInt64 = 0
     while position < end {
-      let byte = load(position)
+      let byte = unsafe bytes.unsafeLoad(fromUncheckedByteOffset: position, as: UInt8.self)
       position &+= 1
       value |= UInt64(byte & 0x7F) &<< shift
       if byte < 0x80 {
         // A last byte of 0 adds nothing; in the tenth byte only the lowest bit counts.
-        guard byte != 0, shift < 63 || byte == 1 else { throw .notCanonical(offset: start) }
-        return value
+        guard byte != 0, shift < 63 || byte == 1 else { return (0, VarintFailure.notCanonical) }
+        return (value, position)
       }
       shift &+= 7
-      if shift > 63 { throw .malformed(offset: start) }
+      if shift > 63 { return (0, VarintFailure.malformed) }
     }
-    throw .truncated(offset: start)
+    return (0, VarintFailure.truncated)
+  }
+
+  private enum VarintFailure {
+    static var truncated: Int { -1 }
+    static var malformed: Int { -2 }
+    static var notCanonical: Int { -3 }
+
+    @inline(never) static func error(_ failure: Int, offset: Int) -> PacketError {
+      switch failure {
+      case truncated: .truncated(offset: offset)
+      case malformed: .malformed(offset: offset)
+      default: .notCanonical(offset: offset)
+      }
+    }
   }
 
   /// A `uint32`.
@@ -125,7 +154,7 @@ struct FieldReader: ~Escapable {
   }
 
   @_lifetime(self: copy self)
-  mutating func fixed32() throws(PacketError) -> UInt32 {
+  @inline(__always) mutating func fixed32() throws(PacketError) -> UInt32 {
     guard end &- position >= 4 else { throw .truncated(offset: position) }
     let value = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: position, as: UInt32.self)
     position &+= 4
@@ -133,7 +162,7 @@ struct FieldReader: ~Escapable {
   }
 
   @_lifetime(self: copy self)
-  mutating func fixed64() throws(PacketError) -> UInt64 {
+  @inline(__always) mutating func fixed64() throws(PacketError) -> UInt64 {
     guard end &- position >= 8 else { throw .truncated(offset: position) }
     let value = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: position, as: UInt64.self)
     position &+= 8
@@ -160,7 +189,7 @@ struct FieldReader: ~Escapable {
 
   /// A service name: UTF-8 without NUL, at most 255 bytes; `nil` when it is empty.
   @_lifetime(self: copy self)
-  mutating func service() throws(PacketError) -> Range<Int>? {
+  @inline(__always) mutating func service() throws(PacketError) -> Range<Int>? {
     let start = position
     let range = try delimited()
     guard range.count <= PacketLimits.serviceLength else {

@@ -27,6 +27,7 @@ public struct PacketReader: ~Escapable {
   /// The next frame; `nil` at the end of the message.
   @_lifetime(self: copy self)
   public mutating func next() throws(PacketError) -> Frame? {
+    // Each reader of a frame returns what `next` returns, so that it writes the frame where the caller wants it.
     while true {
       let tag = try fields.nextTag(repeated: FieldNumber.repeated)
       if tag == 0 { return nil }
@@ -34,72 +35,54 @@ public struct PacketReader: ~Escapable {
       guard count <= PacketLimits.fields else {
         throw .tooLarge(offset: fields.position, limit: PacketLimits.fields)
       }
-      if let frame = try read(tag) { return frame }
+      switch tag {
+      case 1 << 3 | 0:
+        let number = try fields.varint()
+        if number != 0 { return .number(number) }
+      case 2 << 3 | 2: return try readAck()
+      case 3 << 3 | 2: return try readStream()
+      case 4 << 3 | 2: return try readMessage()
+      case 5 << 3 | 2: return try readDatagram()
+      case 6 << 3 | 0:
+        let limit = try fields.varint()
+        if limit != 0 { return .maxData(limit) }
+      case 10 << 3 | 2: return try readProbe()
+      case 11 << 3 | 2: return try readReply()
+      case 12 << 3 | 2: return try readRelay()
+      case 15 << 3 | 0: if try fields.bool() { return .ping }
+      case 17 << 3 | 0:
+        let limit = try fields.varint()
+        if limit != 0 { return .dataBlocked(limit) }
+      case 25 << 3 | 2: return try readFragment()
+      case 7 << 3 | 2, 8 << 3 | 2, 9 << 3 | 2, 16 << 3 | 2, 18 << 3 | 2, 19 << 3 | 2: return try readNumbers(tag >> 3)
+      default: if tag >> 3 < 64 { return try readOther(tag) } else { try skipHint(tag) }
+      }
     }
   }
 
-  /// The frame of `tag`, just read; `nil` for a default value or a hint.
-  @_lifetime(self: copy self)
-  private mutating func read(_ tag: UInt32) throws(PacketError) -> Frame? {
-    switch tag {
-    case 1 << 3 | 0:
-      let number = try fields.varint()
-      return number == 0 ? nil : .number(number)
-    case 2 << 3 | 2: return .ack(try readAck())
-    case 3 << 3 | 2: return .stream(try readStream())
-    case 4 << 3 | 2: return .message(try readMessage())
-    case 5 << 3 | 2: return .datagram(try readDatagram())
-    case 6 << 3 | 0:
-      let limit = try fields.varint()
-      return limit == 0 ? nil : .maxData(limit)
-    case 7 << 3 | 2:
-      let (id, max, _) = try readNumbers(2)
-      return .streamMaxData(StreamMaxData(id: id, max: max))
-    case 8 << 3 | 2:
-      let (id, code, size) = try readNumbers(3)
-      return .resetStream(ResetStream(id: id, code: ErrorCode(rawValue: code), finalSize: size))
-    case 9 << 3 | 2:
-      let (id, code, _) = try readNumbers(2)
-      return .stopSending(StopSending(id: id, code: ErrorCode(rawValue: code)))
-    case 10 << 3 | 2: return .pathProbe(try readProbe())
-    case 11 << 3 | 2: return .pathReply(try readReply())
-    case 12 << 3 | 2: return .relay(try readRelay())
-    case 15 << 3 | 0: return try fields.bool() ? .ping : nil
-    case 16 << 3 | 2:
-      let (bidirectional, unidirectional, _) = try readNumbers(2)
-      return .maxStreams(MaxStreams(bidirectional: bidirectional, unidirectional: unidirectional))
-    case 17 << 3 | 0:
-      let limit = try fields.varint()
-      return limit == 0 ? nil : .dataBlocked(limit)
-    case 18 << 3 | 2:
-      let (id, limit, _) = try readNumbers(2)
-      return .streamDataBlocked(StreamDataBlocked(id: id, limit: limit))
-    case 19 << 3 | 2:
-      let (bidirectional, unidirectional, _) = try readNumbers(2)
-      return .streamsBlocked(StreamsBlocked(bidirectional: bidirectional, unidirectional: unidirectional))
-    case 25 << 3 | 2: return .ipFragment(try readFragment())
-    default: return try readOther(tag)
-    }
-  }
-
+  /// A field below 64 that is left to MeshWire, or unknown.
   @_lifetime(self: copy self)
   private mutating func readOther(_ tag: UInt32) throws(PacketError) -> Frame? {
     let field = tag >> 3
-    let start = fields.position
-    // A known field reaches this only when it is a message for MeshWire, or its wire type is wrong.
+    // A known field comes here only when it is a message for MeshWire, or its wire type is wrong.
     if FieldNumber.all.contains(field) {
-      let isHot = FieldNumber.hot >> UInt64(field) & 1 != 0
-      guard !isHot, tag & 7 == 2 else { throw .malformed(offset: start) }
+      guard FieldNumber.hot >> UInt64(field) & 1 == 0, tag & 7 == 2 else {
+        throw .malformed(offset: fields.position)
+      }
     }
-    guard field != FieldNumber.padding || tag & 7 == 2 else { throw .malformed(offset: start) }
-    let bytes = try fields.skip(tag)
-    return field < 64 ? .other(field: field, bytes: bytes) : nil
+    return .other(field: field, bytes: try fields.skip(tag))
+  }
+
+  @_lifetime(self: copy self)
+  private mutating func skipHint(_ tag: UInt32) throws(PacketError) {
+    guard tag >> 3 != FieldNumber.padding || tag & 7 == 2 else { throw .malformed(offset: fields.position) }
+    _ = try fields.skip(tag)
   }
 
   // MARK: Frames
 
   @_lifetime(self: copy self)
-  private mutating func readAck() throws(PacketError) -> AckFrame {
+  private mutating func readAck() throws(PacketError) -> Frame? {
     var fields = try fields.message()
     let start = fields.position
     var ack = AckFrame()
@@ -119,11 +102,11 @@ public struct PacketReader: ~Escapable {
     }
     var ranges = AckRanges(ack, in: fields.bytes)
     while try ranges.next() != nil {}
-    return ack
+    return .ack(ack)
   }
 
   @_lifetime(self: copy self)
-  private mutating func readStream() throws(PacketError) -> StreamFrame {
+  private mutating func readStream() throws(PacketError) -> Frame? {
     var fields = try fields.message()
     let start = fields.position
     var stream = StreamFrame()
@@ -142,11 +125,11 @@ public struct PacketReader: ~Escapable {
       }
     }
     try checkEnd(offset: stream.offset, length: stream.data.count, at: start)
-    return stream
+    return .stream(stream)
   }
 
   @_lifetime(self: copy self)
-  private mutating func readMessage() throws(PacketError) -> MessageFrame {
+  private mutating func readMessage() throws(PacketError) -> Frame? {
     var fields = try fields.message()
     let start = fields.position
     var message = MessageFrame()
@@ -169,17 +152,17 @@ public struct PacketReader: ~Escapable {
     try checkEnd(offset: message.offset, length: message.data.count, at: start)
     let end = message.offset &+ UInt64(message.data.count)
     guard message.size == 0 ? message.offset == 0 : end <= message.size else { throw .malformed(offset: start) }
-    return message
+    return .message(message)
   }
 
   @_lifetime(self: copy self)
-  private mutating func readDatagram() throws(PacketError) -> DatagramFrame {
+  private mutating func readDatagram() throws(PacketError) -> Frame? {
     var fields = try fields.message()
     var datagram = DatagramFrame()
     datagram.data = fields.position..<fields.position
     while true {
       switch try fields.nextTag() {
-      case 0: return datagram
+      case 0: return .datagram(datagram)
       case 1 << 3 | 0: datagram.channel = try fields.varint32()
       case 2 << 3 | 2: datagram.service = try fields.service()
       case 3 << 3 | 0: datagram.compression = try fields.varint32()
@@ -189,29 +172,39 @@ public struct PacketReader: ~Escapable {
     }
   }
 
-  /// A message whose fields are `uint64`, numbered from 1 to `count` (at most 3).
+  /// A frame of two or three `uint64`, numbered from 1 on.
   @_lifetime(self: copy self)
-  private mutating func readNumbers(_ count: UInt32) throws(PacketError) -> (UInt64, UInt64, UInt64) {
+  private mutating func readNumbers(_ field: UInt32) throws(PacketError) -> Frame? {
+    let isReset = field == FieldNumber.resets
     var fields = try fields.message()
-    var numbers: (UInt64, UInt64, UInt64) = (0, 0, 0)
-    while true {
+    var (first, second, third): (UInt64, UInt64, UInt64) = (0, 0, 0)
+    loop: while true {
       switch try fields.nextTag() {
-      case 0: return numbers
-      case 1 << 3 | 0: numbers.0 = try fields.varint()
-      case 2 << 3 | 0: numbers.1 = try fields.varint()
-      case 3 << 3 | 0 where count == 3: numbers.2 = try fields.varint()
-      case let tag: try fields.unknown(tag, known: count == 3 ? 0b1110 : 0b0110)
+      case 0: break loop
+      case 1 << 3 | 0: first = try fields.varint()
+      case 2 << 3 | 0: second = try fields.varint()
+      case 3 << 3 | 0 where isReset: third = try fields.varint()
+      case let tag: try fields.unknown(tag, known: isReset ? 0b1110 : 0b0110)
       }
+    }
+    switch field {
+    case FieldNumber.streamMaxData: return .streamMaxData(StreamMaxData(id: first, max: second))
+    case FieldNumber.resets:
+      return .resetStream(ResetStream(id: first, code: ErrorCode(rawValue: second), finalSize: third))
+    case FieldNumber.stops: return .stopSending(StopSending(id: first, code: ErrorCode(rawValue: second)))
+    case FieldNumber.maxStreams: return .maxStreams(MaxStreams(bidirectional: first, unidirectional: second))
+    case FieldNumber.streamDataBlocked: return .streamDataBlocked(StreamDataBlocked(id: first, limit: second))
+    default: return .streamsBlocked(StreamsBlocked(bidirectional: first, unidirectional: second))
     }
   }
 
   @_lifetime(self: copy self)
-  private mutating func readProbe() throws(PacketError) -> UInt64 {
+  private mutating func readProbe() throws(PacketError) -> Frame? {
     var fields = try fields.message()
     var data: UInt64 = 0
     while true {
       switch try fields.nextTag() {
-      case 0: return data
+      case 0: return .pathProbe(data)
       case 1 << 3 | 1: data = try fields.fixed64()
       case let tag: try fields.unknown(tag, known: 0b0010)
       }
@@ -219,12 +212,12 @@ public struct PacketReader: ~Escapable {
   }
 
   @_lifetime(self: copy self)
-  private mutating func readReply() throws(PacketError) -> PathReply {
+  private mutating func readReply() throws(PacketError) -> Frame? {
     var fields = try fields.message()
     var reply = PathReply()
     while true {
       switch try fields.nextTag() {
-      case 0: return reply
+      case 0: return .pathReply(reply)
       case 1 << 3 | 1: reply.data = try fields.fixed64()
       case 2 << 3 | 2: reply.observed = try Self.readAddress(try fields.message())
       case let tag: try fields.unknown(tag, known: 0b0110)
@@ -262,7 +255,7 @@ public struct PacketReader: ~Escapable {
   }
 
   @_lifetime(self: copy self)
-  private mutating func readRelay() throws(PacketError) -> RelayFrame {
+  private mutating func readRelay() throws(PacketError) -> Frame? {
     var fields = try fields.message()
     let start = fields.position
     var relay = RelayFrame()
@@ -284,11 +277,11 @@ public struct PacketReader: ~Escapable {
       }
     }
     guard relay.label != 0 else { throw .malformed(offset: start) }
-    return relay
+    return .relay(relay)
   }
 
   @_lifetime(self: copy self)
-  private mutating func readFragment() throws(PacketError) -> IPFragmentFrame {
+  private mutating func readFragment() throws(PacketError) -> Frame? {
     var fields = try fields.message()
     let start = fields.position
     var fragment = IPFragmentFrame()
@@ -307,7 +300,7 @@ public struct PacketReader: ~Escapable {
     guard !fragment.data.isEmpty, end <= UInt64(fragment.size), fragment.size <= 65_535 else {
       throw .malformed(offset: start)
     }
-    return fragment
+    return .ipFragment(fragment)
   }
 
   private func checkEnd(offset: UInt64, length: Int, at start: Int) throws(PacketError) {

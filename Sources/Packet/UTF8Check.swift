@@ -3,7 +3,7 @@ internal import MeshPrimitives
 /// Checks text without making a `String`.
 enum UTF8Check {
   /// Whether `bytes` are well-formed UTF-8 (Unicode 15, table 3-7) without NUL.
-  static func isText(_ bytes: RawSpan) -> Bool {
+  @inline(never) static func isText(_ bytes: RawSpan) -> Bool {
     var offset = 0
     while offset < bytes.byteCount {
       let lead = bytes.byte(at: offset)
