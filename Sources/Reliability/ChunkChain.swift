@@ -21,11 +21,12 @@ struct ChunkChain {
   ///
   /// `offset` must not lie below the last ``release(below:to:)``, nor so far above that the ring grows out of reason: the
   /// caller checks both against its window.
-  mutating func write(_ bytes: RawSpan, at offset: UInt64, from pool: ChunkPool) -> Bool {
+  mutating func write(_ bytes: RawSpan, at offset: UInt64, from pool: ChunkPool, for purpose: ChunkPool.Purpose) -> Bool
+  {
     guard bytes.byteCount > 0 else { return true }
     let low = offset >> Self.shift
     let high = (offset &+ UInt64(bytes.byteCount) &- 1) >> Self.shift
-    guard prepare(low...high, from: pool) else { return false }
+    guard prepare(low...high, from: pool, for: purpose) else { return false }
     var position = Int(offset & Self.mask)
     var done = 0
     var number = low
@@ -39,16 +40,18 @@ struct ChunkChain {
     return true
   }
 
-  /// Bytes that can be written at `end`, where the last write ended, before the pool is used up.
-  func room(at end: UInt64, in pool: ChunkPool) -> Int {
+  /// Bytes that can be written at `end`, where the last write ended, before the pool has no more for it.
+  func room(at end: UInt64, in pool: ChunkPool, for purpose: ChunkPool.Purpose) -> Int {
     let used = Int(end & Self.mask)
     let tail = used == 0 || isEmpty ? 0 : ChunkPool.chunkSize - used
-    let fresh = (pool.capacity - pool.used) << ChunkPool.chunkShift
+    let fresh = pool.room(for: purpose) << ChunkPool.chunkShift
     // A chain that was emptied in the middle of a chunk begins with the rest of one.
     return tail + (isEmpty ? max(0, fresh - used) : fresh)
   }
 
-  private mutating func prepare(_ numbers: ClosedRange<UInt64>, from pool: ChunkPool) -> Bool {
+  private mutating func prepare(
+    _ numbers: ClosedRange<UInt64>, from pool: ChunkPool, for purpose: ChunkPool.Purpose
+  ) -> Bool {
     if isEmpty, !anchored {
       first = numbers.lowerBound
       end = first
@@ -59,7 +62,7 @@ struct ChunkChain {
     var missing = 0
     for number in numbers where number >= end || ring[slot(number)] == nil { missing &+= 1 }
     guard missing > 0 else { return true }
-    guard pool.hasRoom(for: missing) else { return false }
+    guard missing <= pool.room(for: purpose) else { return false }
     end = newEnd
     anchored = false
     for number in numbers where ring[slot(number)] == nil { ring[slot(number)] = pool.take() }

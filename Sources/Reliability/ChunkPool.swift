@@ -1,7 +1,7 @@
 /// A capped supply of 4 KiB chunks that the stream buffers of all connections of a node share.
 ///
 /// Chunks that come back are kept for the next taker up to `retained` bytes; the rest is freed at once. Taking and giving
-/// back a kept chunk allocates nothing. Not thread-safe: it belongs to the thread that owns the node.
+/// back a kept chunk allocates nothing. Bytes to send take at most half of it. Not thread-safe: it belongs to the thread that owns the node.
 public final class ChunkPool {
   /// Bytes in a chunk.
   public static let chunkSize = 1 << chunkShift
@@ -36,8 +36,27 @@ public final class ChunkPool {
     idle = []
   }
 
-  /// Whether `count` more chunks can be taken.
-  func hasRoom(for count: Int) -> Bool { count <= capacity - used }
+  /// What chunks are taken for. What frees memory in the end goes before what waits for it: were the pool full of bytes to
+  /// send, nothing could be received, neither here nor by a peer in the same state.
+  enum Purpose {
+    /// Bytes to send: at most half of the pool.
+    case sending
+    /// Received bytes behind a gap: all but an eighth.
+    case ahead
+    /// Received bytes that can be read.
+    case inOrder
+  }
+
+  /// Chunks that can be taken for `purpose`.
+  func room(for purpose: Purpose) -> Int {
+    let reserve =
+      switch purpose {
+      case .sending: capacity / 2
+      case .ahead: capacity / 8
+      case .inOrder: 0
+      }
+    return max(0, capacity - reserve - used)
+  }
 
   /// A chunk of undefined content, or `nil` at the cap.
   func take() -> Chunk? {

@@ -66,9 +66,10 @@ extension Connection {
     do { return try ranges.next() } catch { throw .packet(error) }
   }
 
-  /// Whether the window was what held the sender back, so that it may grow (RFC 9002 §7.8).
+  /// Whether the window, or the pacing that follows from it, was what held the sender back, so that it may grow (RFC 9002
+  /// §7.8). In slow start a window that was half used counts.
   private func isWindowUsed(_ inFlightBefore: Int, _ largest: UInt64) -> Bool {
-    largest < limitedBelow || (congestion.isSlowStart && inFlightBefore > congestion.window / 2)
+    inFlightBefore >= congestion.window / 2 && (congestion.isSlowStart || largest < limitedBelow)
   }
 
   mutating func updatePacer() {

@@ -52,7 +52,9 @@ extension Connection {
   /// ``outgoingECN`` as it was before the call.
   /// - Parameter output: with at least ``smallestCapacity`` bytes free.
   public mutating func nextPacket(into output: inout OutputRawSpan, now: Instant) -> Bool {
-    guard case .open = state, output.freeCapacity >= Self.smallestCapacity, sent.count < Self.mostRecords else {
+    guard case .open = state, output.freeCapacity >= Self.smallestCapacity,
+      sent.count < Self.mostRecords || probes > 0
+    else {
       return false
     }
     acks.handleTimeout(now: now)

@@ -25,7 +25,7 @@ struct ReceiveBuffer {
   mutating func insert(_ bytes: RawSpan, at offset: UInt64, mostGaps: Int, pool: ChunkPool) -> Outcome {
     let end = offset &+ UInt64(bytes.byteCount)
     if offset == contiguous, islands.isEmpty {
-      guard chain.write(bytes, at: offset, from: pool) else { return .noRoom }
+      guard chain.write(bytes, at: offset, from: pool, for: .inOrder) else { return .noRoom }
       contiguous = end
       highest = max(highest, end)
       return .accepted
@@ -39,7 +39,8 @@ struct ReceiveBuffer {
     var outcome = Outcome.accepted
     while from < end, let gap = islands.firstGap(in: from..<end) {
       let piece = bytes.extracting(Int(gap.lowerBound &- offset)..<Int(gap.upperBound &- offset))
-      guard chain.write(piece, at: gap.lowerBound, from: pool) else {
+      let purpose = gap.lowerBound == contiguous ? ChunkPool.Purpose.inOrder : .ahead
+      guard chain.write(piece, at: gap.lowerBound, from: pool, for: purpose) else {
         outcome = .noRoom
         break
       }

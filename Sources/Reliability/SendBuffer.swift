@@ -21,8 +21,8 @@ struct SendBuffer {
 
   /// Copies as much of `bytes` as `limit` bytes in the buffer and the pool allow. Returns how much.
   mutating func write(_ bytes: RawSpan, limit: Int, from pool: ChunkPool) -> Int {
-    let count = min(bytes.byteCount, max(0, limit - buffered), chain.room(at: end, in: pool))
-    guard count > 0, chain.write(bytes.extracting(0..<count), at: end, from: pool) else { return 0 }
+    let count = min(bytes.byteCount, max(0, limit - buffered), chain.room(at: end, in: pool, for: .sending))
+    guard count > 0, chain.write(bytes.extracting(0..<count), at: end, from: pool, for: .sending) else { return 0 }
     end &+= UInt64(count)
     return count
   }

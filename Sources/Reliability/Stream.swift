@@ -25,7 +25,7 @@ final class Stream {
   @exclusivity(unchecked) private var receiveStorage = ReceiveBuffer()
 
   var send: SendBuffer {
-    get { unsafe sendStorage }
+    _read { yield unsafe sendStorage }
     _modify { yield unsafe &sendStorage }
   }
   /// Bytes that the peer allows from the beginning of the stream.
@@ -51,7 +51,7 @@ final class Stream {
 
   // Receiving.
   var receive: ReceiveBuffer {
-    get { unsafe receiveStorage }
+    _read { yield unsafe receiveStorage }
     _modify { yield unsafe &receiveStorage }
   }
   /// Bytes that the peer was allowed from the beginning of the stream.
