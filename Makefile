@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build test lint proto check-wire
+.PHONY: help setup build test lint proto check-wire bench fuzz
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,7 @@ test: setup ## All tests that need no root and no foreign peer
 	@scripts/lint
 	@scripts/check-wire
 	swift test
+	@scripts/allocation-gate
 
 lint: setup ## Style, and no layer imports what its target does not list
 	@scripts/lint
@@ -26,3 +27,9 @@ proto: setup ## Regenerate the packet codec's C code from proto/
 
 check-wire: setup ## Fail when that code is not what proto/ says
 	@scripts/check-wire
+
+bench: setup ## Measure the layers, or one: make bench LAYER=Replay
+	@scripts/bench $(LAYER)
+
+fuzz: setup ## Fuzz every decoder, or one: make fuzz TARGET=packet SECONDS=60
+	@scripts/fuzz --seconds $(or $(SECONDS),60) $(TARGET)

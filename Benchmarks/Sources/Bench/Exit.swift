@@ -1,0 +1,12 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
+func exit(code: Int32) -> Never { exit(code) }
+
+/// Shows what was printed, also through a pipe.
+func flush() { fflush(nil) }

@@ -1,0 +1,12 @@
+/// Bulk data of one stream between two connections, in packets of 1,400 bytes: writing, sending, receiving, reading, and
+/// the acknowledgements, of both sides together. An operation is one full packet.
+let reliabilityCases: [Benchmark] = [
+  Benchmark("reliability/stream-1400/one-way", bytes: 1400, allocationFree: true) {
+    let pair = ConnectionPair(bothWays: false)
+    return .loop { pair.move($0) }
+  },
+  Benchmark("reliability/stream-1400/both-ways", bytes: 1400, allocationFree: true) {
+    let pair = ConnectionPair(bothWays: true)
+    return .loop { pair.move($0) }
+  },
+]
