@@ -28,6 +28,7 @@ func product(_ name: String) -> Product { .library(name: name, targets: [name]) 
 let package = Package(
   name: "pnet-mesh",
   products: [
+    product("PNetMesh"),
     product("MeshPrimitives"),
     product("MeshReplay"),
     product("MeshCrypto"),
@@ -41,6 +42,11 @@ let package = Package(
     product("MeshSimulation"),
     .plugin(name: "GenerateWire", targets: ["GenerateWire"]),
     .plugin(name: "CheckWire", targets: ["CheckWire"]),
+  ],
+  dependencies: [
+    // From Runtime upwards only.
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
   ],
   targets: [
     // Base: values that every layer speaks of.
@@ -76,7 +82,17 @@ let package = Package(
       ]),
     // I/O.
     .target(name: "CMeshLinux", path: "Sources/CLinux"),
-    layer("Runtime", ["MeshPrimitives", "CMeshLinux"]),
+    layer(
+      "Runtime",
+      [
+        "MeshPrimitives", "MeshCrypto", "MeshSession", "MeshPacket", "MeshReliability", "MeshRouting", "MeshNode",
+        "CMeshLinux", .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ]),
+    .target(
+      name: "PNetMesh", dependencies: ["MeshNode", "MeshRuntime"], path: "Sources/PNetMesh", swiftSettings: settings),
+
+    .executableTarget(name: "Echo", dependencies: ["PNetMesh"], path: "Examples/Echo", swiftSettings: settings),
 
     // Virtual networks.
     layer("Simulation", ["MeshPrimitives"]),
@@ -101,7 +117,7 @@ let package = Package(
     tests("Wire", ["MeshPrimitives", "MeshPacket"]),
     tests("Reliability", ["MeshPrimitives", "MeshPacket", "MeshSimulation"]),
     tests("Routing", ["MeshPrimitives"]),
-    tests("Runtime", ["MeshPrimitives"]),
+    tests("Runtime", ["MeshPrimitives", "MeshCrypto", "MeshNode", "MeshPacket"]),
     tests("Simulation", ["MeshPrimitives"]),
     tests(
       "Node",

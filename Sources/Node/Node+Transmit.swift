@@ -20,6 +20,24 @@ extension Node {
   /// When ``handleTimeout(now:)`` is to be called next.
   public var deadline: Instant? { earliest(device.deadline, deadlines.earliest) }
 
+  /// Whether handshake messages wait for ``serveHandshake(now:)``.
+  public var hasQueuedHandshakes: Bool { device.hasQueuedHandshakes }
+
+  /// Erases all session keys: to be called when the machine slept, or the process was stopped, for long. Connections stay;
+  /// the next packet starts a handshake.
+  public mutating func eraseAllKeys(now: Instant) {
+    device.eraseAllKeys(now: now)
+    pumpDevice(now: now)
+  }
+
+  /// Ends all connections and tells the peers. Then drain ``nextTransmit(into:now:wall:)`` once more.
+  public mutating func closeAll(now: Instant) {
+    for case let peer? in peers {
+      peer.connection?.machine.close(code: .goingAway, reason: "")
+      pumpConnection(of: peer, now: now)
+    }
+  }
+
   /// Fires what is due at `now`. Then drain ``nextTransmit(into:now:wall:)`` and ``nextEvent()``.
   public mutating func handleTimeout(now: Instant) {
     device.handleTimeout(now: now)

@@ -167,6 +167,27 @@ public final class StreamPipe: Sendable {
     return count
   }
 
+  /// Bytes that ``engineWrite(_:)`` would take now. When that is none, the app's next read posts the pipe.
+  public func engineRoom() -> Int {
+    incoming.state.withLock { state in
+      guard state.failure == nil else { return limit }
+      let room = limit - state.ring.count
+      if room == 0 { state.isEngineBlocked = true }
+      return room
+    }
+  }
+
+  /// Nobody holds the app's side any more: what it finished goes on, the rest is given up.
+  func abandon(code: UInt64) {
+    let isFinished = outgoing.state.withLock { $0.isFinished && $0.failure == nil }
+    if isFinished {
+      incoming.fail(.reset(code: code), dropping: true)
+      post()
+    } else {
+      reset(code: code)
+    }
+  }
+
   /// Says that the peer has written all.
   public func engineFinish() {
     incoming.state.withLock { $0.isFinished = true }

@@ -1,3 +1,4 @@
+import MeshNode
 import MeshPrimitives
 import MeshRuntime
 import Synchronization
@@ -214,11 +215,11 @@ import Testing
   @Test func `what came before a failure is read before it`() async throws {
     let bench = try Bench()
     #expect(bench.give([1, 2, 3]) == 3)
-    bench.pipe.engineFailReading(.connectionClosed(code: 9))
+    bench.pipe.engineFailReading(.disconnected(.peerRestarted))
     bench.pipe.engineFailReading(.reset(code: 1))
     var read: [UInt8] = []
     #expect(try await bench.pipe.read(into: &read) == 3)
-    await #expect(throws: StreamFailure.connectionClosed(code: 9)) { _ = try await bench.pipe.read(into: &read) }
+    await #expect(throws: StreamFailure.disconnected(.peerRestarted)) { _ = try await bench.pipe.read(into: &read) }
     #expect(bench.give([4, 5]) == 2)
     #expect(read == [1, 2, 3])
   }

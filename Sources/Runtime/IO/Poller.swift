@@ -29,6 +29,8 @@ public struct Poller: ~Copyable {
   private let events: UnsafeMutablePointer<cmesh_event>
   /// The events of the last wait, the doorbell's not among them.
   public private(set) var count = 0
+  /// What the last wait waited for.
+  public private(set) var lastDeadline: Instant?
   /// Whether the doorbell was among what ended the last wait.
   public private(set) var wasRung = false
 
@@ -82,6 +84,7 @@ public struct Poller: ~Copyable {
   @discardableResult
   public mutating func wait(until deadline: Instant?) -> Int {
     var timeout: Int64 = -1
+    lastDeadline = deadline
     if let deadline, deadline != .distantFuture {
       timeout = max(0, deadline.nanoseconds(since: MonotonicClock.now))
     }

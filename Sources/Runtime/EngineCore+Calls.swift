@@ -1,0 +1,161 @@
+internal import MeshCrypto
+internal import MeshNode
+internal import MeshPrimitives
+internal import MeshReliability
+internal import MeshSession
+
+/// A call that waits for a connection to a peer.
+struct PendingCall {
+  enum Purpose {
+    case open(service: String)
+    /// Nothing but the connection: a ping follows.
+    case ping
+  }
+
+  let id: UInt64
+  let peer: PeerID
+  let key: PublicKey
+  let purpose: Purpose
+  let deadline: Instant
+  let gate: Gate<MeshStream?>
+}
+
+struct PendingPing {
+  let key: PublicKey
+  let deadline: Instant
+  let gate: Gate<Pong>
+}
+
+extension EngineCore {
+  // MARK: - Connections
+
+  /// Opens a stream as soon as the peer is connected; the gate gets the stream.
+  func call(_ purpose: PendingCall.Purpose, id: UInt64, key: PublicKey, deadline: Instant, gate: Gate<MeshStream?>) {
+    guard let peer = node.peer(for: key) else { return gate.settle(.failure(MeshError.unknownPeer(key))) }
+    opening.append(PendingCall(id: id, peer: peer, key: key, purpose: purpose, deadline: deadline, gate: gate))
+    node.connect(to: peer, now: now)
+  }
+
+  func cancelCall(_ id: UInt64) { opening.removeAll { $0.id == id } }
+
+  func connected(_ id: PeerID) {
+    for call in take({ $0.peer == id }) {
+      switch call.purpose {
+      case .ping: call.gate.settle(.success(nil))
+      case .open(let service):
+        do throws(StreamError) {
+          let handle = try node.openStream(to: id, service: service)
+          call.gate.settle(.success(makeStream(handle, service: service, peer: call.key)))
+        } catch {
+          call.gate.settle(.failure(MeshError(error, peer: call.key)))
+        }
+      }
+    }
+  }
+
+  func failCalls(to id: PeerID, _ error: (PublicKey) -> MeshError) {
+    for call in take({ $0.peer == id }) { call.gate.settle(.failure(error(call.key))) }
+  }
+
+  /// The node gave up once; calls with time left let it try again.
+  func retryCalls(to id: PeerID) {
+    let over = take { $0.peer == id && $0.deadline <= now }
+    for call in over { call.gate.settle(.failure(MeshError.unreachable(call.key))) }
+    if opening.contains(where: { $0.peer == id }) { node.connect(to: id, now: now) }
+  }
+
+  func expireCalls() {
+    for call in take({ $0.deadline <= now }) { call.gate.settle(.failure(MeshError.unreachable(call.key))) }
+    for (token, ping) in pings where ping.deadline <= now {
+      pings[token] = nil
+      ping.gate.settle(.failure(MeshError.unreachable(ping.key)))
+    }
+  }
+
+  private func take(_ isTaken: (PendingCall) -> Bool) -> [PendingCall] {
+    guard opening.contains(where: isTaken) else { return [] }
+    let taken = opening.filter(isTaken)
+    opening.removeAll(where: isTaken)
+    return taken
+  }
+
+  // MARK: - Pings
+
+  func ping(_ key: PublicKey, deadline: Instant, gate: Gate<Pong>) {
+    guard let peer = node.peer(for: key) else { return gate.settle(.failure(MeshError.unknownPeer(key))) }
+    nextPing &+= 1
+    guard node.ping(peer, token: nextPing, now: now) else {
+      return gate.settle(.failure(MeshError.plainWireGuard(key)))
+    }
+    pings[nextPing] = PendingPing(key: key, deadline: deadline, gate: gate)
+  }
+
+  func pong(_ id: PeerID, _ token: UInt64, _ roundTrip: Duration, _ source: SocketAddress) {
+    guard let ping = pings.removeValue(forKey: token) else { return }
+    ping.gate.settle(.success(Pong(roundTrip: roundTrip, path: .direct(source))))
+  }
+
+  // MARK: - Services
+
+  func serve(_ service: String, access: ServiceAccess, _ continuation: AsyncStream<MeshStream>.Continuation) {
+    incoming[service]?.finish()
+    incoming[service] = continuation
+    node.setService(service, access: access)
+  }
+
+  func stopServing(_ service: String) {
+    incoming[service] = nil
+    node.removeService(service)
+  }
+
+  // MARK: - Status
+
+  func status(addresses: [String], backends: [MeshStatus.Backend]) -> MeshStatus {
+    var drops: [String: UInt64] = [:]
+    for reason in DropReason.allCases { drops["session.\(reason)"] = node.sessionDrops[reason] }
+    for reason in NodeDropReason.allCases { drops["node.\(reason)"] = node.drops[reason] }
+    let counters = socket.counters
+    drops["socket.truncated"] = counters.receivedTruncated
+    drops["socket.tooLarge"] = counters.tooLarge
+    drops["socket.unreachable"] = counters.unreachable
+    drops["socket.refused"] = counters.refused
+    drops["socket.denied"] = counters.denied
+    drops["socket.noBuffers"] = counters.noBuffers
+    drops["socket.other"] = counters.badAddress + counters.otherErrors
+    return MeshStatus(
+      publicKey: node.publicKey.description, port: socket.local.port,
+      derivedAddress: node.derivedAddress.description, addresses: addresses, backends: backends, drops: drops,
+      echoesAnswered: node.echoesAnswered,
+      peers: node.peerIDs.compactMap { node.status(of: $0).map { MeshStatus.Peer($0, now: now) } })
+  }
+}
+
+extension MeshStatus.Peer {
+  init(_ peer: PeerStatus, now: Instant) {
+    func milliseconds(_ duration: Duration) -> Double { Double(duration.wholeNanoseconds) / 1e6 }
+    self.init(
+      publicKey: peer.publicKey.description, kind: peer.kind.rawValue, isStranger: peer.isStranger,
+      isConnected: peer.isConnected, endpoint: peer.endpoint?.description,
+      allowedIPs: peer.allowedIPs.map(\.description),
+      latestHandshakeSecondsAgo: peer.session.lastHandshake.map { milliseconds(now - $0) / 1000 },
+      receivedBytes: peer.session.receivedBytes, sentBytes: peer.session.sentBytes,
+      roundTripMilliseconds: peer.connection.flatMap {
+        $0.smoothedRTT == .zero ? nil : milliseconds($0.smoothedRTT)
+      }, packetSize: peer.packetSize, congestionWindow: peer.connection?.congestionWindow,
+      lostPackets: peer.connection?.packetsLost ?? 0, retransmittedBytes: peer.connection?.bytesRetransmitted ?? 0,
+      streams: peer.streams, software: peer.software, observedAddress: peer.observedAddress?.description)
+  }
+}
+
+extension MeshError {
+  init(_ error: StreamError, peer: PublicKey) {
+    self =
+      switch error {
+      case .tooManyStreams(let limit): .tooManyStreams(limit: limit)
+      case .serviceTooLong(let bytes): .invalidPeer("a service name has up to 255 bytes, not \(bytes)")
+      case .closed(let reason): .disconnected(peer, .closed(reason))
+      case .stopped(let code): .reset(code: code.rawValue)
+      case .unknownStream, .notWritable, .notReadable: .notWritable
+      }
+  }
+}

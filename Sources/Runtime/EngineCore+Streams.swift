@@ -1,0 +1,199 @@
+internal import MeshNode
+internal import MeshPacket
+internal import MeshPrimitives
+internal import MeshReliability
+internal import MeshSession
+
+/// A stream at the edge of the engine.
+final class EngineStream {
+  let handle: StreamHandle
+  let peer: PublicKey
+  let pipe: StreamPipe
+  let delivery: Gate<Void>
+  /// Bytes taken from the app that the connection had no room for.
+  var pending: [UInt8] = []
+  var pendingStart = 0
+  var isFinishing = false
+  var isFinished = false
+  /// The peer's end, or its reset, was passed on.
+  var isReadEnded = false
+  var isWriteEnded = false
+
+  init(handle: StreamHandle, peer: PublicKey, pipe: StreamPipe, delivery: Gate<Void>) {
+    self.handle = handle
+    self.peer = peer
+    self.pipe = pipe
+    self.delivery = delivery
+  }
+
+  func fail(_ failure: StreamFailure) {
+    if !isReadEnded { pipe.engineFailReading(failure) }
+    pipe.engineFailWriting(failure)
+    delivery.settle(.failure(MeshStream.error(failure, peer: peer)))
+  }
+}
+
+extension EngineCore {
+  /// Works off all events of the node.
+  func drainEvents() {
+    while let event = node.nextEvent() { handle(event) }
+  }
+
+  private func handle(_ event: NodeEvent) {
+    switch event {
+    case .readable(let handle): stream(handle).map(deliver)
+    case .writable(let handle): stream(handle).map(takeFromApp)
+    case .streamOpened(let handle, let service, let peer): accept(handle, service: service, peer: peer)
+    case .finished(let handle):
+      guard let stream = stream(handle) else { return }
+      stream.isWriteEnded = true
+      stream.delivery.settle(.success(()))
+      releaseIfDone(stream)
+    case .reset(let handle, let code):
+      guard let stream = stream(handle) else { return }
+      stream.pipe.engineFailReading(.reset(code: code.rawValue))
+      stream.isReadEnded = true
+      if code == .refused { endWriting(stream, code: code) }
+      releaseIfDone(stream)
+    case .stopped(let handle, let code):
+      guard let stream = stream(handle) else { return }
+      endWriting(stream, code: code)
+      releaseIfDone(stream)
+    case .connected(let id): connected(id)
+    case .plain(let id): failCalls(to: id) { .plainWireGuard($0) }
+    case .unreachable(let id): retryCalls(to: id)
+    case .disconnected(let id, let reason): disconnected(id, reason)
+    case .pong(let id, let token, let roundTrip, let source): pong(id, token, roundTrip, source)
+    case .strangerAdded, .strangerRemoved: break
+    }
+  }
+
+  private func stream(_ handle: StreamHandle) -> EngineStream? { tokens[handle].flatMap { streams[$0] } }
+
+  private func endWriting(_ stream: EngineStream, code: ErrorCode) {
+    stream.pipe.engineFailWriting(.reset(code: code.rawValue))
+    stream.isWriteEnded = true
+    stream.delivery.settle(.failure(MeshStream.error(.reset(code: code.rawValue), peer: stream.peer)))
+  }
+
+  // MARK: - Making and ending
+
+  /// A stream of the node gets an edge.
+  func makeStream(_ handle: StreamHandle, service: String, peer: PublicKey) -> MeshStream {
+    let token = nextToken
+    nextToken += 1
+    let pipe = StreamPipe(token: token, limit: 256 << 10, ready: readyPipes)
+    let delivery = Gate<Void>()
+    streams[token] = EngineStream(handle: handle, peer: peer, pipe: pipe, delivery: delivery)
+    tokens[handle] = token
+    return MeshStream(peer: peer, service: service, pipe: pipe, delivery: delivery)
+  }
+
+  private func accept(_ handle: StreamHandle, service: String, peer: PublicKey) {
+    guard let queue = incoming[service] else { return refuse(handle) }
+    let stream = makeStream(handle, service: service, peer: peer)
+    // When it is dropped, the stream goes with it, and its end gives it up.
+    if case .enqueued = queue.yield(stream) { return }
+    stream.reset(code: .refused)
+  }
+
+  private func refuse(_ handle: StreamHandle) {
+    try? node.stop(handle, code: .refused)
+    try? node.reset(handle, code: .refused)
+  }
+
+  private func releaseIfDone(_ stream: EngineStream) {
+    guard stream.isReadEnded, stream.isWriteEnded, let token = tokens.removeValue(forKey: stream.handle) else { return }
+    streams[token] = nil
+  }
+
+  private func disconnected(_ id: PeerID, _ reason: DisconnectReason) {
+    for (token, stream) in streams where stream.handle.peer == id {
+      // What has come is delivered before the failure.
+      deliver(stream)
+      stream.fail(.disconnected(reason))
+      tokens[stream.handle] = nil
+      streams[token] = nil
+    }
+  }
+
+  // MARK: - Moving bytes
+
+  /// The app did something with the stream: wrote, finished, read, or gave it up.
+  func attend(_ stream: EngineStream) {
+    let attention = stream.pipe.engineAttend()
+    if let code = attention.resetCode {
+      try? node.stop(stream.handle, code: ErrorCode(rawValue: code))
+      try? node.reset(stream.handle, code: ErrorCode(rawValue: code))
+      stream.isReadEnded = true
+      stream.isWriteEnded = true
+      stream.delivery.settle(.failure(MeshError.reset(code: code)))
+      releaseIfDone(stream)
+      return
+    }
+    stream.isFinishing = attention.isFinished
+    takeFromApp(stream)
+    if attention.consumed > 0 || attention.outgoing == 0 { deliver(stream) }
+  }
+
+  /// From the app to the connection, as far as it has room.
+  private func takeFromApp(_ stream: EngineStream) {
+    guard !stream.isFinished, !stream.isWriteEnded else { return }
+    while true {
+      if stream.pendingStart == stream.pending.count {
+        stream.pending.removeAll(keepingCapacity: true)
+        stream.pendingStart = 0
+        let count = read(from: stream.pipe)
+        guard count > 0 else { break }
+        let written = write(scratch, 0..<count, to: stream)
+        guard written < count else { continue }
+        stream.pending.append(contentsOf: scratch[written..<count])
+        return
+      }
+      let written = write(stream.pending, stream.pendingStart..<stream.pending.count, to: stream)
+      stream.pendingStart += written
+      guard stream.pendingStart == stream.pending.count else { return }
+    }
+    if stream.isFinishing {
+      stream.isFinished = true
+      try? node.finish(stream.handle)
+    }
+  }
+
+  private func read(from pipe: StreamPipe) -> Int {
+    unsafe scratch.withUnsafeMutableBytes { buffer in
+      var output = unsafe OutputRawSpan(buffer: buffer, initializedCount: 0)
+      return pipe.engineRead(into: &output)
+    }
+  }
+
+  private func write(_ bytes: [UInt8], _ range: Range<Int>, to stream: EngineStream) -> Int {
+    // A stream that takes no more swallows: its end has been or will be told by an event.
+    (try? node.write(bytes.bytes.extracting(range), to: stream.handle)) ?? range.count
+  }
+
+  /// From the connection to the app, as far as it has room.
+  func deliver(_ stream: EngineStream) {
+    guard !stream.isReadEnded else { return }
+    while true {
+      let room = min(stream.pipe.engineRoom(), scratch.count)
+      guard room > 0 else { return }
+      var result = ReadResult.blocked
+      let count = unsafe scratch.withUnsafeMutableBytes { buffer in
+        var output = unsafe OutputRawSpan(
+          buffer: UnsafeMutableRawBufferPointer(rebasing: buffer[..<room]), initializedCount: 0)
+        result = (try? node.read(stream.handle, into: &output)) ?? .blocked
+        return output.byteCount
+      }
+      if count > 0 { _ = stream.pipe.engineWrite(scratch.bytes.extracting(0..<count)) }
+      switch result {
+      case .bytes: continue
+      case .blocked: return
+      case .finished: stream.pipe.engineFinish()
+      case .reset(let code): stream.pipe.engineFailReading(.reset(code: code.rawValue))
+      }
+      stream.isReadEnded = true
+      return releaseIfDone(stream)
+    }
+  }
+}

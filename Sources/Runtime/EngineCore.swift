@@ -1,0 +1,190 @@
+internal import Logging
+internal import MeshCrypto
+internal import MeshNode
+internal import MeshPacket
+internal import MeshPrimitives
+internal import MeshReliability
+internal import MeshSession
+
+/// What the engine thread owns: the node, its socket, and the edges of all streams. Only that thread touches it.
+///
+/// The loop runs to completion: a batch is received, opened, handled, answered and sent before the next is read.
+final class EngineCore {
+  var node: Node
+  var socket: UDPSocket
+  var poller: Poller
+  var received: ReceiveBatch
+  var outgoing: SendBatch
+  let mailbox: Mailbox
+  let readyPipes: ReadyList
+  let logger: Logger
+  var now: Instant
+
+  /// Streams by the token of their pipe, and tokens by stream.
+  var streams: [UInt64: EngineStream] = [:]
+  var tokens: [StreamHandle: UInt64] = [:]
+  var nextToken: UInt64 = 1
+  var incoming: [String: AsyncStream<MeshStream>.Continuation] = [:]
+  /// Calls that wait for a connection.
+  var opening: [PendingCall] = []
+  var pings: [UInt64: PendingPing] = [:]
+  var nextPing: UInt64
+
+  private var drained: [UInt64] = []
+  var scratch = [UInt8](repeating: 0, count: 65_536)
+  private var isSocketBlocked = false
+  private var isStopping = false
+  private var handshakeCredit: Int64 = 0
+  private var clocks: (monotonic: Instant, wall: Instant)
+
+  private static let socketToken: UInt64 = 1
+
+  init(
+    node: consuming Node, socket: consuming UDPSocket, poller: consuming Poller, mailbox: Mailbox, logger: Logger
+  ) throws(SocketError) {
+    self.mailbox = mailbox
+    self.logger = logger
+    readyPipes = ReadyList(doorbell: poller.doorbell)
+    try poller.add(socket.descriptor, token: Self.socketToken)
+    received = try ReceiveBatch()
+    outgoing = try SendBatch()
+    self.node = node
+    self.socket = socket
+    self.poller = poller
+    var entropy = SystemEntropy()
+    nextPing = entropy.nextUInt64()
+    now = MonotonicClock.now
+    clocks = (now, WallTime.now.instant)
+  }
+
+  // MARK: - The loop
+
+  func run() {
+    while !isStopping {
+      poller.wait(until: deadline)
+      now = MonotonicClock.now
+      watchClocks()
+      let began = now
+      let gotData = receive()
+      for act in mailbox.drain() { act(self) }
+      attendPipes()
+      if let due = node.deadline, due <= now { node.handleTimeout(now: now) }
+      expireCalls()
+      drain()
+      serveHandshakes(gotData: gotData, began: began)
+    }
+    for gate in opening.map(\.gate) { gate.settle(.failure(MeshError.closed)) }
+    for ping in pings.values { ping.gate.settle(.failure(MeshError.closed)) }
+    for continuation in incoming.values { continuation.finish() }
+    for stream in streams.values { stream.fail(.disconnected(.closed(.closedLocally(code: .goingAway, reason: "")))) }
+    mailbox.close()
+    for act in mailbox.drain() { act(self) }
+  }
+
+  private var deadline: Instant? {
+    // Handshakes wait for their turn: no sleep before it.
+    if node.hasQueuedHandshakes { return now }
+    var deadline = node.deadline
+    for call in opening { deadline = earliest(deadline, call.deadline) }
+    for ping in pings.values { deadline = earliest(deadline, ping.deadline) }
+    return deadline
+  }
+
+  /// Receives up to four batches: enough to fill a burst, few enough to answer soon.
+  private func receive() -> Bool {
+    var gotData = false
+    for _ in 0..<4 {
+      guard socket.receive(into: &received) > 0 else { break }
+      gotData = true
+      received.forEachDatagram { message, datagram in
+        node.handle(&datagram, from: message.source, ecn: message.ecn, now: now)
+      }
+      drainEvents()
+    }
+    return gotData
+  }
+
+  /// Sends all that the node has, and works off what happened, until nothing is left to do.
+  private func drain() {
+    if isSocketBlocked, !unblock() { return drainEvents() }
+    while true {
+      drainEvents()
+      let wall = WallTime.now
+      let time = TAI64N(secondsSince1970: wall.seconds, nanoseconds: wall.nanoseconds)
+      let added = outgoing.append(reserving: 2048) { output in
+        guard let burst = node.nextTransmit(into: &output, now: now, wall: time) else { return nil }
+        let isSeveral = output.byteCount > burst.segmentSize
+        return Transmit(to: burst.destination, ecn: burst.ecn, segmentSize: isSeveral ? burst.segmentSize : nil)
+      }
+      switch added {
+      case .added: continue
+      case .nothing:
+        _ = flush()
+        return
+      case .full: guard flush() else { return }
+      }
+    }
+  }
+
+  /// `false` when the socket takes no more now.
+  private func flush() -> Bool {
+    guard socket.flush(&outgoing) == .blocked else { return true }
+    isSocketBlocked = true
+    try? poller.update(socket.descriptor, token: Self.socketToken, interest: [.readable, .writable])
+    return false
+  }
+
+  private func unblock() -> Bool {
+    guard socket.flush(&outgoing) == .done else { return false }
+    isSocketBlocked = false
+    try? poller.update(socket.descriptor, token: Self.socketToken, interest: .readable)
+    return true
+  }
+
+  /// Handshakes get the time that is left, and a tenth of it while data flows.
+  private func serveHandshakes(gotData: Bool, began: Instant) {
+    guard node.hasQueuedHandshakes else { return }
+    var start = MonotonicClock.now
+    if gotData {
+      handshakeCredit = min(handshakeCredit + start.nanoseconds(since: began) / 9, 2_000_000)
+    } else {
+      handshakeCredit = 2_000_000
+    }
+    while handshakeCredit > 0, node.serveHandshake(now: now) {
+      let end = MonotonicClock.now
+      handshakeCredit -= end.nanoseconds(since: start)
+      start = end
+    }
+    drain()
+  }
+
+  /// Erases all keys when the machine slept, the process was stopped for long, or the clock was set: a counter that was
+  /// used before a snapshot must not be used again after it.
+  private func watchClocks() {
+    let wall = WallTime.now.instant
+    let drift = wall.nanoseconds(since: clocks.wall) - now.nanoseconds(since: clocks.monotonic)
+    let overslept = poller.lastDeadline.map { now.nanoseconds(since: $0) } ?? 0
+    clocks = (now, wall)
+    guard abs(drift) > 2_000_000_000 || overslept > 180_000_000_000 else { return }
+    logger.notice("the clock jumped or the process was stopped: all session keys are erased")
+    node.eraseAllKeys(now: now)
+  }
+
+  private func attendPipes() {
+    readyPipes.drain(into: &drained)
+    for token in drained { streams[token].map(attend) }
+  }
+
+  /// Tells the peers, and ends the loop.
+  func stop() {
+    node.closeAll(now: now)
+    drain()
+    isStopping = true
+  }
+}
+
+extension WallTime {
+  fileprivate var instant: Instant {
+    Instant(nanoseconds: seconds &* 1_000_000_000 &+ Int64(nanoseconds))
+  }
+}

@@ -1,0 +1,218 @@
+public import Logging
+internal import MeshCrypto
+public import MeshNode
+public import MeshPrimitives
+public import MeshRouting
+internal import MeshSession
+public import ServiceLifecycle
+internal import Synchronization
+
+/// A node of the mesh: dial a public key, not an address.
+///
+/// ```swift
+/// let mesh = try await Mesh(identity: .generate(), peers: [Peer(key, at: "192.0.2.1:2552")])
+/// let stream = try await mesh.open("echo", at: key)
+/// try await stream.write("hello")
+/// try await stream.finish()
+/// for try await chunk in stream { print(chunk.count) }
+/// await mesh.close()
+/// ```
+///
+/// One UDP port, one thread for its packets, no global state: several meshes live in one process. All calls may be made
+/// from any task.
+public final class Mesh: Sendable {
+  public struct Configuration: Sendable {
+    /// Whose handshakes are answered.
+    public enum Acceptance: Sendable {
+      /// Listed peers only.
+      case listed
+      /// Whoever knows our public key, as a stranger: only services for everybody are open to them.
+      case any
+    }
+
+    /// The node's own addresses inside the tunnel, besides the one derived from its key.
+    public var addresses: [IPPrefix] = []
+    /// The MTU of the tunnel, in bytes.
+    public var mtu = 1420
+    public var acceptance = Acceptance.listed
+    /// Keys, payloads and addresses are never logged above debug.
+    public var logger = Logger(label: "pnet-mesh")
+
+    public init() {}
+  }
+
+  public let publicKey: PublicKey
+  /// The UDP port.
+  public let port: UInt16
+  /// The IPv6 address that belongs to the node's key.
+  public let derivedAddress: IPAddress
+
+  private let mailbox: Mailbox
+  private let thread: EngineThread
+  private let calls = Atomic<UInt64>(0)
+  private let addresses: [String]
+  private let backends: [MeshStatus.Backend]
+
+  /// Binds the port and starts the node.
+  /// - Parameters:
+  ///   - identity: the node's key.
+  ///   - port: a UDP port; 0 for any free one.
+  ///   - peers: whom the node knows. Host names are looked up now.
+  /// - Throws: ``MeshError``.
+  public init(
+    identity: Identity, listening port: UInt16 = 0, peers: [Peer] = [],
+    configuration: Configuration = Configuration()
+  ) async throws {
+    let resolved = try await Self.resolve(peers)
+    var settings = Node.Configuration()
+    settings.addresses = configuration.addresses
+    settings.mtu = configuration.mtu
+    settings.connectTimeout = .seconds(10)
+    switch configuration.acceptance {
+    case .listed: settings.device.acceptance = .listed
+    case .any: settings.device.acceptance = .any
+    }
+    do throws(SocketError) {
+      let provider = CipherProvider()
+      let now = MonotonicClock.now
+      guard let key = try? identity.privateKey() else { throw .outOfMemory }
+      var node = Node(
+        privateKey: key, configuration: settings, entropy: SystemEntropy(), provider: provider, now: now)
+      publicKey = node.publicKey
+      derivedAddress = node.derivedAddress
+      addresses = configuration.addresses.map(\.description)
+      backends = provider.table.map {
+        MeshStatus.Backend(upTo: $0.upTo == .max ? nil : $0.upTo, backend: $0.backend.rawValue)
+      }
+      do { for peer in resolved { try Self.list(peer, in: &node, now: now) } } catch { throw .outOfMemory }
+      let socket = try UDPSocket(port: port)
+      self.port = socket.local.port
+      let poller = try Poller()
+      mailbox = Mailbox(doorbell: poller.doorbell)
+      let core = try EngineCore(
+        node: node, socket: socket, poller: poller, mailbox: mailbox, logger: configuration.logger)
+      let handed = Handed(core: core)
+      thread = try EngineThread(name: "pnet-engine") { handed.core.run() }
+    } catch {
+      if case .portInUse(let port) = error { throw MeshError.portInUse(port) }
+      throw MeshError.system("\(error)")
+    }
+  }
+
+  deinit { mailbox.post { $0.stop() } }
+
+  /// The core on its way to the engine thread: the thread that made it does not touch it again.
+  private struct Handed: @unchecked Sendable { let core: EngineCore }
+
+  // MARK: - Streams
+
+  /// Opens a stream to a service of a peer, connecting first if need be.
+  /// - Throws: ``MeshError``: `.unknownPeer`, `.unreachable`, `.plainWireGuard`; `CancellationError`. That a service is
+  ///   refused shows when the stream is first read or written.
+  public func open(
+    _ service: String, at key: PublicKey, timeout: Duration = .seconds(10)
+  ) async throws -> MeshStream {
+    try await connect(key, .open(service: service), timeout: timeout)!
+  }
+
+  private func connect(
+    _ key: PublicKey, _ purpose: PendingCall.Purpose, timeout: Duration
+  ) async throws -> MeshStream? {
+    let gate = Gate<MeshStream?>()
+    let id = calls.add(1, ordering: .relaxed).newValue
+    let posted = mailbox.post { core in
+      core.call(purpose, id: id, key: key, deadline: core.now + timeout, gate: gate)
+    }
+    guard posted else { throw MeshError.closed }
+    do { return try await gate.value() } catch {
+      mailbox.post { $0.cancelCall(id) }
+      throw error
+    }
+  }
+
+  /// The streams that peers open to `service`. A service that nobody asks for here is refused.
+  /// - Parameter access: who may open them; listed peers unless said otherwise.
+  public func incoming(_ service: String, from access: ServiceAccess = .peers) -> IncomingStreams {
+    let (streams, continuation) = AsyncStream.makeStream(
+      of: MeshStream.self, bufferingPolicy: .bufferingOldest(IncomingStreams.backlog))
+    continuation.onTermination = { [mailbox] reason in
+      guard case .cancelled = reason else { return }
+      mailbox.post { $0.stopServing(service) }
+    }
+    if !mailbox.post({ $0.serve(service, access: access, continuation) }) { continuation.finish() }
+    return IncomingStreams(streams: streams)
+  }
+
+  // MARK: - Peers
+
+  /// Lists a peer.
+  public func add(_ peer: Peer) async throws {
+    let resolved = try await Self.resolve([peer])
+    try await ask { core in
+      for peer in resolved { try Self.list(peer, in: &core.node, now: core.now) }
+    }
+  }
+
+  /// Forgets a peer: its session and its streams end at once. Does nothing when it is not listed.
+  public func remove(_ key: PublicKey) async {
+    try? await ask { core in
+      if let peer = core.node.peer(for: key) {
+        core.failCalls(to: peer) { .disconnected($0, .peerRemoved) }
+        core.node.removePeer(peer, now: core.now)
+      }
+    }
+  }
+
+  /// Measures the round trip to a peer over the path in use, connecting first if need be.
+  public func ping(_ key: PublicKey, timeout: Duration = .seconds(5)) async throws -> Pong {
+    _ = try await connect(key, .ping, timeout: timeout)
+    let gate = Gate<Pong>()
+    guard mailbox.post({ core in core.ping(key, deadline: core.now + timeout, gate: gate) }) else {
+      throw MeshError.closed
+    }
+    return try await gate.value()
+  }
+
+  /// The state of the node and of all its peers.
+  public func status() async throws -> MeshStatus {
+    try await ask { [addresses, backends] core in core.status(addresses: addresses, backends: backends) }
+  }
+
+  /// Tells all peers, ends all streams and gives the port back. Harmless when it is closed already.
+  public func close() async {
+    mailbox.post { $0.stop() }
+    await thread.finished()
+  }
+
+  /// Runs `body` on the engine thread and waits for its result.
+  private func ask<Value: Sendable>(_ body: @escaping @Sendable (EngineCore) throws -> Value) async throws -> Value {
+    let gate = Gate<Value>()
+    guard mailbox.post({ core in gate.settle(Result { try body(core) }) }) else { throw MeshError.closed }
+    return try await gate.value()
+  }
+}
+
+extension Mesh: Service {
+  /// Runs until a graceful shutdown or the task's cancellation, then closes.
+  public func run() async throws {
+    try? await gracefulShutdown()
+    await close()
+  }
+}
+
+/// The answer to a ping.
+public struct Pong: Equatable, Sendable {
+  public let roundTrip: Duration
+  public let path: Path
+}
+
+/// The way that packets take to a peer.
+public enum Path: Equatable, Sendable, CustomStringConvertible {
+  case direct(SocketAddress)
+
+  public var description: String {
+    switch self {
+    case .direct(let address): "direct \(address)"
+    }
+  }
+}

@@ -1,0 +1,63 @@
+public import MeshNode
+public import MeshPrimitives
+
+/// Why a call of the async API failed. Each says in one line what is wrong and what can be done.
+public enum MeshError: Error, Equatable, Sendable {
+  /// No peer with this key is listed.
+  case unknownPeer(PublicKey)
+  /// Nothing is known of where the peer is, or nobody answered there in time.
+  case unreachable(PublicKey)
+  /// The peer is plain WireGuard: it has no streams.
+  case plainWireGuard(PublicKey)
+  /// The connection ended.
+  case disconnected(PublicKey, DisconnectReason)
+  /// The peer has no such service, or not for us.
+  case refused(service: String)
+  /// The peer gave the stream up.
+  case reset(code: UInt64)
+  /// The stream was finished or given up here.
+  case notWritable
+  /// As many streams are open as the peer allows.
+  case tooManyStreams(limit: UInt64)
+  /// Two tasks read, or two write, the same stream at once.
+  case busy
+  case invalidPeer(String)
+  case portInUse(UInt16)
+  case system(String)
+  /// The mesh was closed.
+  case closed
+}
+
+extension MeshError: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .unknownPeer(let key): "no peer \(key) is listed; add it first"
+    case .unreachable(let key): "peer \(key) does not answer; check its address, and that it lists our key"
+    case .plainWireGuard(let key): "peer \(key) is a plain WireGuard peer: it can be pinged by IP, but has no streams"
+    case .disconnected(let key, let reason): "the connection to \(key) is over: \(reason.explanation)"
+    case .refused(let service): "the peer refused service \"\(service)\": it has none of that name, or not for us"
+    case .reset(let code): "the peer gave the stream up (code \(code))"
+    case .notWritable: "the stream was finished here: nothing more can be written to it"
+    case .tooManyStreams(let limit): "the peer allows \(limit) open streams and no more"
+    case .busy: "two tasks use the same direction of a stream at once"
+    case .invalidPeer(let problem): problem
+    case .portInUse(let port): "UDP port \(port) is in use; choose another, or 0 for any"
+    case .system(let problem): problem
+    case .closed: "the mesh is closed"
+    }
+  }
+}
+
+extension DisconnectReason {
+  var explanation: String {
+    switch self {
+    case .peerRestarted: "the peer started again"
+    case .peerRemoved: "the peer was removed here"
+    case .closed(.timedOut), .closed(.peerVanished): "nothing came back any more"
+    case .closed(.closedByPeer(.goingAway, _)): "the peer was shut down"
+    case .closed(.closedByPeer(let code, _)): "the peer closed it (code \(code.rawValue))"
+    case .closed(.closedLocally): "it was closed here"
+    case .closed(.violation): "the peer broke the protocol"
+    }
+  }
+}

@@ -1,0 +1,43 @@
+/// The state of a node, for people and scripts. Times are in the units that the names say.
+public struct MeshStatus: Codable, Equatable, Sendable {
+  /// Which implementation encrypts packets of up to so many bytes.
+  public struct Backend: Codable, Equatable, Sendable {
+    public var upTo: Int?
+    public var backend: String
+  }
+
+  public struct Peer: Codable, Equatable, Sendable {
+    public var publicKey: String
+    /// `unknown`, `plain` (WireGuard) or `mesh`.
+    public var kind: String
+    public var isStranger: Bool
+    public var isConnected: Bool
+    public var endpoint: String?
+    public var allowedIPs: [String]
+    public var latestHandshakeSecondsAgo: Double?
+    public var receivedBytes: UInt64
+    public var sentBytes: UInt64
+    public var roundTripMilliseconds: Double?
+    /// Bytes of UDP payload.
+    public var packetSize: Int
+    /// Bytes.
+    public var congestionWindow: Int?
+    public var lostPackets: UInt64
+    public var retransmittedBytes: UInt64
+    public var streams: Int
+    /// What the peer calls itself.
+    public var software: String
+    /// Where the peer sees us.
+    public var observedAddress: String?
+  }
+
+  public var publicKey: String
+  public var port: UInt16
+  public var derivedAddress: String
+  public var addresses: [String]
+  public var backends: [Backend]
+  /// Packets dropped, by reason; reasons that did not occur are there with 0.
+  public var drops: [String: UInt64]
+  public var echoesAnswered: UInt64
+  public var peers: [Peer]
+}
