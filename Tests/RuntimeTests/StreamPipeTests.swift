@@ -4,7 +4,7 @@ import MeshRuntime
 import Synchronization
 import Testing
 
-@Suite("Stream pipe", .timeLimit(.minutes(1))) struct StreamPipeTests {
+@Suite("Stream pipe", .timeLimit(.minutes(5))) struct StreamPipeTests {
   /// An engine that echoes what each of its pipes brings, on a thread of its own.
   final class EchoEngine: Sendable {
     let ready: ReadyList
@@ -138,9 +138,9 @@ import Testing
 
     private func waitNow() -> Bool {
       var tokens: [UInt64] = []
-      let deadline = MonotonicClock.now + .seconds(10)
-      while tokens.isEmpty, MonotonicClock.now < deadline {
-        poller.withLock { _ = $0.wait(until: deadline) }
+      // No deadline: how soon the app's task runs depends on what else is tested at the same time.
+      while tokens.isEmpty {
+        poller.withLock { _ = $0.wait(until: nil) }
         ready.drain(into: &tokens)
       }
       return !tokens.isEmpty
