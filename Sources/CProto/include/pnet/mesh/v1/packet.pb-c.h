@@ -70,6 +70,7 @@ typedef enum _Pnet__Mesh__V1__ErrorCode {
  * Canonical form: fields in ascending order, shortest varints, repeated scalars packed, no singular field twice.
  * Writers write it. Readers accept every encoding that proto3 allows.
  * Caps: 256 fields in a Packet, 256 ranges in an Ack, 255 bytes in a service name, 2^62 - 1 for offset plus length.
+ * Strings are UTF-8 without NUL.
  */
 struct  Pnet__Mesh__V1__Packet
 {
