@@ -95,7 +95,8 @@ let package = Package(
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ]),
     .target(
-      name: "PNetMesh", dependencies: ["MeshNode", "MeshRuntime"], path: "Sources/PNetMesh", swiftSettings: settings),
+      name: "PNetMesh", dependencies: ["MeshPrimitives", "MeshPacket", "MeshRouting", "MeshNode", "MeshRuntime"],
+      path: "Sources/PNetMesh", swiftSettings: settings),
 
     .executableTarget(name: "Echo", dependencies: ["PNetMesh"], path: "Examples/Echo", swiftSettings: settings),
 
