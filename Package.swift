@@ -25,6 +25,11 @@ func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 
 func product(_ name: String) -> Product { .library(name: name, targets: [name]) }
 
+/// What `make docs` needs; nobody else resolves it.
+let documentation: [Package.Dependency] =
+  Context.environment["PNET_DOCS"] == nil
+  ? [] : [.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0")]
+
 let package = Package(
   name: "pnet-mesh",
   products: [
@@ -47,7 +52,7 @@ let package = Package(
     // From Runtime upwards only.
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
-  ],
+  ] + documentation,
   targets: [
     // Base: values that every layer speaks of.
     layer("Primitives"),
@@ -90,7 +95,8 @@ let package = Package(
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ]),
     .target(
-      name: "PNetMesh", dependencies: ["MeshNode", "MeshRuntime"], path: "Sources/PNetMesh", swiftSettings: settings),
+      name: "PNetMesh", dependencies: ["MeshPrimitives", "MeshPacket", "MeshRouting", "MeshNode", "MeshRuntime"],
+      path: "Sources/PNetMesh", swiftSettings: settings),
 
     .executableTarget(name: "Echo", dependencies: ["PNetMesh"], path: "Examples/Echo", swiftSettings: settings),
 

@@ -196,7 +196,7 @@ import Testing
     #expect(!left.events.contains { if case .disconnected = $0 { true } else { false } })
   }
 
-  @Test(arguments: [UInt64(3), 4, 5, 6]) func `lost Hellos are said again`(seed: UInt64) throws {
+  @Test(arguments: 3...4 * soakFactor + 2) func `lost Hellos are said again`(seed: UInt64) throws {
     let (lab, left, right) = try NodeLab.pair(seed: seed)
     lab.loss = 400
     left.node.connect(to: left.find(right.key)!, now: lab.now)

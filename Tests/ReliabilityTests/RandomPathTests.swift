@@ -38,7 +38,7 @@ import Testing
   }
 
   /// Any windows, buffers, packet sizes and paths; now and then a pool so small that both ends run out of memory.
-  @Test(arguments: 1...24 as ClosedRange<UInt64>)
+  @Test(arguments: 1...24 * soakFactor)
   func `whatever the path and the limits, everything arrives and all memory comes back`(seed: UInt64) {
     var entropy = SeededEntropy(seed: seed)
     let path = Self.conditions(&entropy)

@@ -4,7 +4,7 @@ import MeshWire
 import Testing
 
 @Suite("Two codecs, one format") struct DifferentialTests {
-  @Test(arguments: 1...8) func `both write the same bytes, and both read them`(seed: UInt64) throws {
+  @Test(arguments: 1...8 * soakFactor) func `both write the same bytes, and both read them`(seed: UInt64) throws {
     var random = Xorshift(seed: seed)
     for _ in 0..<500 {
       var packet = randomPacket(&random)
@@ -16,7 +16,7 @@ import Testing
     }
   }
 
-  @Test(arguments: 1...8) func `another encoding of a packet is the same packet`(seed: UInt64) throws {
+  @Test(arguments: 1...8 * soakFactor) func `another encoding of a packet is the same packet`(seed: UInt64) throws {
     var random = Xorshift(seed: seed)
     var scrambler = Scrambler(random: Xorshift(seed: seed + 1000))
     var refused = 0
@@ -38,7 +38,7 @@ import Testing
     #expect(refused > 100)
   }
 
-  @Test(arguments: 1...8) func `changed bytes get one answer, or an error from both`(seed: UInt64) throws {
+  @Test(arguments: 1...8 * soakFactor) func `changed bytes get one answer, or an error from both`(seed: UInt64) throws {
     var random = Xorshift(seed: seed)
     var (accepted, refused, passedOn) = (0, 0, 0)
     for _ in 0..<1500 {
@@ -79,7 +79,8 @@ import Testing
     #expect(accepted > 50 && refused > 50 && passedOn > 50)
   }
 
-  @Test(arguments: 1...4) func `a packet cut at any byte gets one answer, or an error from both`(seed: UInt64) throws {
+  @Test(arguments: 1...4 * soakFactor)
+  func `a packet cut at any byte gets one answer, or an error from both`(seed: UInt64) throws {
     var random = Xorshift(seed: seed)
     for _ in 0..<10 {
       let bytes = try randomPacket(&random).encoded()
