@@ -27,7 +27,12 @@ public struct PacketReader: ~Escapable {
   /// The next frame; `nil` at the end of the message.
   @_lifetime(self: copy self)
   public mutating func next() throws(PacketError) -> Frame? {
-    // Each reader of a frame returns what `next` returns, so that it writes the frame where the caller wants it.
+    do { return try readNext() } catch { throw Disorder.overrules(error, in: fields.bytes) }
+  }
+
+  // Each reader of a frame returns what `next` returns, so that it writes the frame where the caller wants it.
+  @_lifetime(self: copy self)
+  @inline(__always) private mutating func readNext() throws(PacketError) -> Frame? {
     while true {
       let tag = try fields.nextTag(repeated: FieldNumber.repeated)
       if tag == 0 { return nil }
@@ -37,7 +42,9 @@ public struct PacketReader: ~Escapable {
       }
       switch tag {
       case 1 << 3 | 0:
+        let start = fields.position
         let number = try fields.varint()
+        guard number <= PacketLimits.maxNumber else { throw .malformed(offset: start) }
         if number != 0 { return .number(number) }
       case 2 << 3 | 2: return try readAck()
       case 3 << 3 | 2: return try readStream()
