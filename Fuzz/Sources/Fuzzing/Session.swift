@@ -19,7 +19,7 @@ enum SessionStep: UInt8, CaseIterable {
   case mutate
   /// Time passes, in units of 0.1 s.
   case wait
-  /// A message held back arrives 300 times: a flood.
+  /// A message held back arrives 40 times at once: enough to be under load.
   case flood
 }
 
@@ -30,7 +30,7 @@ extension Fuzzing {
     var choices = Choices(input)
     let network = SessionNetwork()
     var steps = 0
-    while !choices.isAtEnd, steps < 200 {
+    while !choices.isAtEnd, steps < 64 {
       steps += 1
       network.step(&choices)
     }
@@ -104,7 +104,7 @@ final class SessionNetwork {
     case .flood:
       guard !held.isEmpty else { return }
       let message = held[Int(choices.byte()) % held.count]
-      for _ in 0..<300 { arrive(message.bytes, isForRight: message.isForRight, isGenuine: true, serve: false) }
+      for _ in 0..<40 { arrive(message.bytes, isForRight: message.isForRight, isGenuine: true, serve: false) }
       serve()
     }
   }
