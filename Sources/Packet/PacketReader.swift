@@ -35,6 +35,11 @@ public struct PacketReader: ~Escapable {
   /// loops over millions of packets.
   @_lifetime(self: copy self)
   public mutating func next(into frame: inout Frame) throws(PacketError) -> Bool {
+    do { return try readNext(into: &frame) } catch { throw Disorder.overrules(error, in: fields.bytes) }
+  }
+
+  @_lifetime(self: copy self)
+  @inline(__always) private mutating func readNext(into frame: inout Frame) throws(PacketError) -> Bool {
     while true {
       let tag = try fields.nextTag(repeated: FieldNumber.repeated)
       if tag == 0 { return false }
@@ -45,7 +50,9 @@ public struct PacketReader: ~Escapable {
       // The frequent ones first, by comparisons: they cost less than the jump of a table.
       if tag == 3 << 3 | 2 { return try readStream(into: &frame) }
       if tag == 1 << 3 | 0 {
+        let start = fields.position
         let number = try fields.varint()
+        guard number <= PacketLimits.maxNumber else { throw .malformed(offset: start) }
         if number == 0 { continue }
         frame = .number(number)
         return true
