@@ -27,7 +27,7 @@ public enum Bridge {
           case .success(false): break
           case .failure(let error):
             // A peer that has said all may stop listening.
-            if isOutputDone, !Task.isCancelled { return }
+            if isOutputDone, !Task.isCancelled { return group.cancelAll() }
             throw error
           }
         }
@@ -39,57 +39,51 @@ public enum Bridge {
   }
 
   /// Runs `command` with the stream as its standard input and output, and ends it with the stream.
-  /// - Returns: its exit code.
+  /// - Returns: its exit code; when that is not 0, the peer sees a reset and not an end.
   public static func run(_ command: [String], _ stream: any NodeStream, service: String) async throws -> Int32 {
-    let child: ChildProcess
     do {
-      child = try ChildProcess(
+      let child = try ChildProcess(
         command, environment: ["PNET_PEER=\(stream.peer)", "PNET_SERVICE=\(service)"], pipes: [.input, .output])
+      return try await withThrowingTaskGroup(of: Int32?.self) { group in
+        group.addTask {
+          try await feed(child, from: stream)
+          return nil
+        }
+        group.addTask {
+          try await withTaskCancellationHandler {
+            while let bytes = try await child.output?.read() { try await stream.write(bytes) }
+            let exit = await child.exit()
+            if exit.code == 0 {
+              try await stream.finish()
+              try await stream.flushed()
+            } else {
+              stream.reset()
+            }
+            return exit.code
+          } onCancel: {
+            Task { await child.stop() }
+          }
+        }
+        defer { group.cancelAll() }
+        while true {
+          // A stream that breaks ends the command too: the error cancels the other task.
+          if case .some(.some(let code)) = try await group.next() { return code }
+        }
+      }
     } catch {
       stream.reset()
       throw error
     }
-    guard let input = child.input, let output = child.output else { return 0 }
-    do {
-      let exit = try await withThrowingTaskGroup(of: Void.self) { group in
-        let isFed = group.addTaskUnlessCancelled {
-          do {
-            while let bytes = try await stream.read(upTo: 65_536) { try await input.write(bytes) }
-          } catch let error as DescriptorError where error.code == EPIPE {
-            // The command has closed its input: what else comes is dropped.
-            while try await stream.read(upTo: 65_536) != nil {}
-          }
-          input.close()
-        }
-        guard isFed else { throw CancellationError() }
-        // A stream that breaks must end the command, also while that writes nothing.
-        let output = Task {
-          while let bytes = try await output.read() { try await stream.write(bytes) }
-        }
-        defer { output.cancel() }
-        return try await withTaskCancellationHandler {
-          async let fed: Void = waitFor(&group)
-          try await output.value
-          let exit = await child.exit()
-          if exit.code == 0 {
-            try await stream.finish()
-            try await stream.flushed()
-          } else {
-            stream.reset()
-          }
-          group.cancelAll()
-          _ = try? await fed
-          return exit
-        } onCancel: {
-          output.cancel()
-          child.signal(SIGTERM)
-        }
+  }
+
+  private static func feed(_ child: ChildProcess, from stream: any NodeStream) async throws {
+    guard let input = child.input else { return }
+    defer { input.close() }
+    while let bytes = try await stream.read(upTo: 65_536) {
+      do { try await input.write(bytes) } catch let error as DescriptorError where error.code == EPIPE {
+        // The command has closed its input: what else comes is dropped.
+        while try await stream.read(upTo: 65_536) != nil {}
       }
-      return exit.code
-    } catch {
-      stream.reset()
-      _ = await child.stop()
-      throw error
     }
   }
 }

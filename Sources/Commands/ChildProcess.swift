@@ -34,7 +34,7 @@ internal import Synchronization
   /// - Throws: `Failure` when there is no such command.
   public init(_ command: [String], environment: [String] = [], pipes: Pipes) throws(Failure) {
     guard let program = command.first else { throw Failure("there is no command to run", .badInput) }
-    var actions = posix_spawn_file_actions_t()
+    var actions = unsafe posix_spawn_file_actions_t()
     unsafe posix_spawn_file_actions_init(&actions)
     defer { unsafe posix_spawn_file_actions_destroy(&actions) }
     var toChild: [Int32] = [-1, -1]
@@ -64,7 +64,8 @@ internal import Synchronization
     var arguments: [UnsafeMutablePointer<CChar>?] = unsafe command.map { unsafe strdup($0) } + [nil]
     var variables: [UnsafeMutablePointer<CChar>?] = unsafe Self.environment(adding: environment) + [nil]
     defer {
-      for unsafe pointer in unsafe arguments + variables { unsafe free(pointer) }
+      for index in unsafe arguments.indices { unsafe free(arguments[index]) }
+      for index in unsafe variables.indices { unsafe free(variables[index]) }
     }
     var process: pid_t = 0
     let failure = unsafe posix_spawnp(&process, program, &actions, &attributes, &arguments, &variables)
@@ -87,7 +88,7 @@ internal import Synchronization
   }
 
   private static func environment(adding more: [String]) -> [UnsafeMutablePointer<CChar>?] {
-    var variables: [UnsafeMutablePointer<CChar>?] = []
+    var variables: [UnsafeMutablePointer<CChar>?] = unsafe []
     let names = more.map { $0.prefix { $0 != "=" } + "=" }
     var cursor = unsafe environ
     while let entry = unsafe cursor.pointee {
@@ -118,6 +119,9 @@ internal import Synchronization
     // Under the lock, so that the number cannot belong to another process yet.
     state.withLock { state in if state.exit == nil { kill(-process, number) } }
   }
+
+  /// How it ended; `nil` while it runs.
+  public var exitIfEnded: Exit? { state.withLock { $0.exit } }
 
   /// Waits for the end. Not ended by cancellation: signal the process first.
   public func exit() async -> Exit {

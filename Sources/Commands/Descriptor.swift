@@ -115,7 +115,7 @@ internal import Synchronization
     try enter()
     defer { leave() }
     while true {
-      let accepted = unsafe Glibc.accept(descriptor, nil, nil)
+      let accepted = Glibc.accept(descriptor, nil, nil)
       if accepted >= 0 { return Descriptor(owning: accepted) }
       switch errno {
       case EINTR, ECONNABORTED: continue

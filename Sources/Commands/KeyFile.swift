@@ -1,5 +1,5 @@
 internal import Glibc
-public import MeshCrypto
+internal import MeshCrypto
 internal import MeshPrimitives
 
 /// Reading and writing the files that hold a private key: one line of base64, as `wg genkey` writes it.

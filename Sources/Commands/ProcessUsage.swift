@@ -15,7 +15,7 @@ public struct ProcessUsage: Equatable, Sendable, Codable {
   /// Of this process.
   public static func current() -> ProcessUsage {
     var usage = rusage()
-    unsafe getrusage(RUSAGE_SELF, &usage)
+    unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
     return ProcessUsage(cpuSeconds: seconds(usage), residentBytes: resident())
   }
 
