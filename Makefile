@@ -2,7 +2,9 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build test lint proto check-wire bench fuzz
+.PHONY: help setup build test demo install lint proto check-wire bench fuzz
+
+PREFIX ?= /usr/local
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +20,15 @@ test: setup ## All tests that need no root and no foreign peer
 	@scripts/check-wire
 	swift test
 	@scripts/allocation-gate
+	@scripts/smoke
+
+demo: setup ## The first minute: two nodes on this machine, a file moved by key (FILE=… for one of yours)
+	swift build -c release --product pnet
+	@.build/release/pnet demo $(if $(FILE),--file "$(FILE)")
+
+install: setup ## Install pnet, with the Swift runtime linked in (PREFIX=/usr/local)
+	swift build -c release --product pnet --static-swift-stdlib --scratch-path .build/static
+	install -D -s -m 755 .build/static/release/pnet "$(DESTDIR)$(PREFIX)/bin/pnet"
 
 lint: setup ## Style, and no layer imports what its target does not list
 	@scripts/lint
