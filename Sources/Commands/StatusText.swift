@@ -27,7 +27,8 @@ public enum StatusText {
   /// Neighbouring sizes of one backend as one: `ipsecMB up to 4096 B, libcrypto above`.
   private static func backends(_ table: [MeshStatus.Backend]) -> String {
     var parts: [String] = []
-    for (index, entry) in table.enumerated() where index + 1 == table.count || table[index + 1].backend != entry.backend {
+    for (index, entry) in table.enumerated() where index + 1 == table.count || table[index + 1].backend != entry.backend
+    {
       if let limit = entry.upTo {
         parts.append("\(entry.backend) up to \(limit) B")
       } else {
