@@ -14,6 +14,8 @@ internal import Synchronization
   private let isOwned: Bool
   /// Then a broken connection must not raise SIGPIPE.
   private let isSocket: Bool
+  /// A file, or a device such as /dev/null: there is nothing to wait for.
+  private let isPlain: Bool
   private let state = Mutex(State())
 
   public static let standardInput = Descriptor(borrowing: 0)
@@ -25,6 +27,7 @@ internal import Synchronization
     isOwned = true
     var facts = stat()
     isSocket = unsafe fstat(descriptor, &facts) == 0 && facts.st_mode & S_IFMT == S_IFSOCK
+    isPlain = false
     _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
     _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
   }
@@ -33,6 +36,10 @@ internal import Synchronization
     self.descriptor = descriptor
     isOwned = false
     isSocket = false
+    var facts = stat()
+    let isKnown = unsafe fstat(descriptor, &facts) == 0
+    isPlain =
+      isKnown && (facts.st_mode & S_IFMT == S_IFREG || facts.st_mode & S_IFMT == S_IFCHR && isatty(descriptor) == 0)
   }
 
   deinit { if isOwned, !state.withLock({ $0.isClosed }) { Glibc.close(descriptor) } }
@@ -63,6 +70,13 @@ internal import Synchronization
     if isLast { Glibc.close(descriptor) }
   }
 
+  /// Waits before a call on a descriptor that is not ours, unless the call would not block.
+  private func waitIfShared(_ interest: Readiness.Interest) async throws {
+    guard !isOwned, !isPlain else { return }
+    var now = pollfd(fd: descriptor, events: Int16(interest == .readable ? POLLIN : POLLOUT), revents: 0)
+    if unsafe poll(&now, 1, 0) == 0 { try await wait(interest) }
+  }
+
   private func wait(_ interest: Readiness.Interest) async throws {
     try await Readiness.shared.wait(descriptor, for: interest)
     guard !state.withLock({ $0.isClosed }) else { throw DescriptorError(code: EBADF) }
@@ -72,7 +86,7 @@ internal import Synchronization
   public func read(upTo count: Int = 65_536) async throws -> [UInt8]? {
     try enter()
     defer { leave() }
-    if !isOwned { try await wait(.readable) }
+    try await waitIfShared(.readable)
     while true {
       var result = 0
       var code: Int32 = 0
@@ -98,8 +112,8 @@ internal import Synchronization
     var start = 0
     while start < bytes.count {
       // A pipe that is ready takes this much without blocking; ours does not block anyway.
-      let limit = isOwned ? bytes.count - start : min(4096, bytes.count - start)
-      if !isOwned { try await wait(.writable) }
+      let limit = isOwned || isPlain ? bytes.count - start : min(4096, bytes.count - start)
+      try await waitIfShared(.writable)
       let result = unsafe bytes.withUnsafeBytes {
         unsafe isSocket
           ? send(descriptor, $0.baseAddress! + start, limit, Int32(MSG_NOSIGNAL))

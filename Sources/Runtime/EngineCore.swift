@@ -98,7 +98,6 @@ final class EngineCore {
       received.forEachDatagram { message, datagram in
         node.handle(&datagram, from: message.source, ecn: message.ecn, now: now)
       }
-      drainEvents()
     }
     return gotData
   }
