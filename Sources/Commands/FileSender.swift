@@ -30,11 +30,14 @@ public struct FileSender: Sendable {
   public func send(_ paths: [String], each: (TransferredFile) throws -> Void) async throws {
     do {
       for path in paths { try each(try await send(path)) }
-      try await io.stream.finish()
     } catch {
       io.stream.reset()
       throw error
     }
+    // All is stored: that the peer hears the end is for its sake only.
+    let stream = io.stream
+    try? await stream.finish()
+    try? await withDeadline(.seconds(5)) { try await stream.flushed() }
   }
 
   private func send(_ path: String) async throws -> TransferredFile {

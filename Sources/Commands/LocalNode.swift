@@ -3,11 +3,13 @@ internal import MeshNode
 public import MeshPrimitives
 public import MeshRouting
 public import MeshRuntime
+internal import Synchronization
 
 /// A node in this process.
 public final class LocalNode: NodeAccess {
   public let mesh: Mesh
   private let onStop: @Sendable () -> Void
+  private let services = Mutex<Set<String>>([])
 
   /// How a node is set up, from flags, environment and file.
   public struct Settings: Sendable {
@@ -47,6 +49,10 @@ public final class LocalNode: NodeAccess {
   public func serve(
     _ service: String, from access: ServedPeers, _ handler: @escaping @Sendable (any NodeStream) async -> Void
   ) async throws {
+    guard services.withLock({ $0.insert(service).inserted }) else {
+      throw Failure("the service \(TextScan.quoted(service)) is served already by this node")
+    }
+    defer { services.withLock { _ = $0.remove(service) } }
     let allowed: ServiceAccess =
       switch access {
       case .peers: .peers

@@ -49,8 +49,9 @@ internal import MeshPrimitives
     let io = StreamIO(stream)
     do {
       while let offer = try await io.message(FileOffer.self) { try each(try await receive(offer, io, report)) }
-      try await stream.finish()
-      try await stream.flushed()
+      // The sender may be gone by now: it has what it needs.
+      try? await stream.finish()
+      try? await withDeadline(.seconds(5)) { try await stream.flushed() }
     } catch let failure as Failure where failure.code != .broken {
       // The sender may be busy sending: it hears the reason, and then what it still sends is dropped.
       let answer = FileAnswer(verdict: .refused, reason: failure.message)

@@ -11,26 +11,22 @@ import MeshCommands
   }
 
   private static func run() async -> Int32 {
+    var command: any ParsableCommand
+    do { command = try PNet.parseAsRoot() } catch { PNet.exit(withError: error) }
     do {
-      var command = try PNet.parseAsRoot()
       if var asynchronous = command as? any AsyncParsableCommand {
         try await asynchronous.run()
       } else {
         try command.run()
       }
       return 0
-    } catch let error where PNet.exitCode(for: error) == .success || error is ValidationError || isParserError(error) {
+    } catch let error as CleanExit {
       PNet.exit(withError: error)
     } catch {
       let failure = Failure(describing: error)
       Console.note(failure.message)
       return failure.code.rawValue
     }
-  }
-
-  /// What the argument parser throws itself, such as an unknown option or `--help`.
-  private static func isParserError(_ error: any Error) -> Bool {
-    error is CleanExit || error is ExitCode || String(describing: type(of: error)) == "CommandError"
   }
 }
 
