@@ -44,5 +44,8 @@ check-wire: setup ## Fail when that code is not what proto/ says
 bench: setup ## Measure the layers, or one: make bench LAYER=Replay
 	@scripts/bench $(LAYER)
 
+interop: ## Our node with wireguard-go, needs root: make interop LONG=1 CASES='ping-v4 roaming-*'
+	@scripts/interop $(if $(LONG),--long) $(CASES)
+
 fuzz: setup ## Fuzz every decoder, or one: make fuzz TARGET=packet SECONDS=60
 	@scripts/fuzz --seconds $(or $(SECONDS),60) $(TARGET)

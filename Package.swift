@@ -140,7 +140,7 @@ let package = Package(
     tests("Wire", ["MeshPrimitives", "MeshPacket"]),
     tests("Reliability", ["MeshPrimitives", "MeshPacket", "MeshSimulation"]),
     tests("Routing", ["MeshPrimitives"]),
-    tests("Runtime", ["MeshPrimitives", "MeshCrypto", "MeshNode", "MeshPacket"]),
+    tests("Runtime", ["MeshPrimitives", "MeshCrypto", "MeshSession", "MeshNode", "MeshPacket"]),
     tests("Simulation", ["MeshPrimitives"]),
     tests(
       "Node",

@@ -33,7 +33,11 @@ extension Device {
 
   private mutating func enqueue(_ message: RawSpan, from source: SocketAddress, now: Instant) throws(DropReason) {
     if message.byteCount != WireGuard.cookieReplySize, !checker.hasValidMAC1(message) { throw .invalidMAC1 }
-    guard queue.append(message, from: source, now: now) else { throw .handshakeQueueFull }
+    switch queue.append(message, from: source, now: now) {
+    case .added: break
+    case .displaced: drops.count(.handshakeQueueFull)
+    case .refused: throw .handshakeQueueFull
+    }
   }
 
   private mutating func receiveTransport(

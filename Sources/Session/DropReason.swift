@@ -12,7 +12,7 @@ public enum DropReason: UInt8, CaseIterable, Error, Sendable {
   case cookieRequired
   /// Under load, and the source prefix has used up its rate of handshakes.
   case rateLimited
-  /// The queue of handshake messages was full.
+  /// The queue of handshake messages was full: this one, or one that had to make room for another source's.
   case handshakeQueueFull
   /// An AEAD tag does not verify.
   case forged

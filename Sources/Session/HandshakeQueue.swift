@@ -45,14 +45,24 @@ struct HandshakeQueue {
     return now.nanoseconds(since: lastLoaded) < 1_000_000_000
   }
 
-  /// Appends a message; `false` when the queue is full and the lane of `source` is the longest.
-  mutating func append(_ message: RawSpan, from source: SocketAddress, now: Instant) -> Bool {
+  /// What became of a message, or of another one in its favour.
+  enum Appended {
+    case added
+    /// Added in place of the oldest message of the longest lane, which is dropped.
+    case displaced
+    /// The queue is full, and the lane of the message is the longest.
+    case refused
+  }
+
+  /// Appends a message.
+  mutating func append(_ message: RawSpan, from source: SocketAddress, now: Instant) -> Appended {
     if entries.isEmpty { allocate() }
     let lane = lane(of: source.address.ratePrefix)
-    if free.isEmpty {
+    let isFull = free.isEmpty
+    if isFull {
       var longest = lane
       for other in 0..<Self.laneCount where lanes[other].count > lanes[longest].count { longest = other }
-      guard longest != lane, let dropped = popFirst(ofLane: longest) else { return false }
+      guard longest != lane, let dropped = popFirst(ofLane: longest) else { return .refused }
       free.append(dropped)
     }
     let place = free.removeLast()
@@ -68,7 +78,7 @@ struct HandshakeQueue {
     lanes[lane].count += 1
     count += 1
     if count >= Self.capacity / 8 { lastLoaded = now }
-    return true
+    return isFull ? .displaced : .added
   }
 
   /// Takes the oldest message of the lane whose turn it is into `message` and returns its source.

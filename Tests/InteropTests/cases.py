@@ -176,7 +176,7 @@ def keepalive_passive(lab):
     pair = Pair(lab)
     pair.establish()
     until("it is plain", 15, lambda: pair.node.peer(pair.wireguard.public)["kind"] == "plain")
-    pair.wireguard.wg("set", pair.wireguard.device, "peer", pair.node.public, "allowed-ips", "+10.214.0.99/32")
+    pair.wireguard.peer(pair.node, also=("10.214.0.99/32",))
     first, before = pair.wireguard.handshake(pair.node), pair.wireguard.transfer(pair.node)[0]
     expect(pair.wireguard.ping("10.214.0.99", count=1) == 0, "nobody answers there")
     time.sleep(18)

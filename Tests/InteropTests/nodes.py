@@ -50,9 +50,9 @@ class WireGuardGo:
     def wg(self, *arguments, **options):
         return self.namespace.run("wg", *arguments, **options)
 
-    def peer(self, node, at=None, psk=None, keepalive=None):
-        """Lists our node."""
-        prefixes = [f"{node.tunnel[0]}/32", f"{node.tunnel[1]}/128"]
+    def peer(self, node, at=None, psk=None, keepalive=None, also=()):
+        """Lists our node, or lists it anew."""
+        prefixes = [f"{node.tunnel[0]}/32", f"{node.tunnel[1]}/128", *also]
         if node.derived:
             prefixes.append(f"{node.derived}/128")
             self.namespace.run("ip", "-6", "route", "replace", f"{node.derived}/128", "dev", self.device)

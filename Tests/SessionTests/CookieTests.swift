@@ -91,6 +91,7 @@ import Testing
     left.device.startHandshake(with: left.peer, now: lab.now)
     let wanted = Array(capacity: 148) { _ = left.device.nextTransmit(into: &$0, now: lab.now, wall: lab.wall) }
     #expect(lab.inject(wanted, into: right, from: left.address) == .queued)
+    #expect(right.device.drops[.handshakeQueueFull] == 745, "the one that made room is counted too")
     // It is served in turn, not after the 255 others.
     var served = 0
     while right.device.drops[.cookieRequired] < 2 {
