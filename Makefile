@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build test soak lint docs proto check-wire bench fuzz
+.PHONY: help setup build test lint proto check-wire bench fuzz
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,20 +16,21 @@ build: setup ## Build everything (debug)
 test: ## All tests that need no root and no foreign peer
 	@scripts/test
 
-soak: setup ## The random tests with many more seeds; more still: make soak FACTOR=100
-	PNET_SOAK=$(or $(FACTOR),20) swift test -c release -Xswiftc -enable-testing --scratch-path .build-soak --filter 'RandomPathTests|DifferentialTests|NodeTests'
-
 lint: setup ## Style, and no layer imports what its target does not list
 	@scripts/lint
-
-docs: setup ## The API reference, from the comments, in .build/docs
-	@scripts/docs
 
 proto: setup ## Regenerate the packet codec's C code from proto/
 	@scripts/proto
 
 check-wire: setup ## Fail when that code is not what proto/ says
 	@scripts/check-wire
+
+.PHONY: docs soak
+docs: setup ## The API reference, from the comments, in .build/docs
+	@scripts/docs
+
+soak: setup ## The random tests with many more seeds; more still: make soak FACTOR=100
+	@scripts/soak $(or $(FACTOR),20)
 
 bench: setup ## Measure the layers, or one: make bench LAYER=Replay
 	@scripts/bench $(LAYER)

@@ -25,11 +25,6 @@ func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 
 func product(_ name: String) -> Product { .library(name: name, targets: [name]) }
 
-/// What `make docs` needs; nobody else resolves it.
-let documentation: [Package.Dependency] =
-  Context.environment["PNET_DOCS"] == nil
-  ? [] : [.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0")]
-
 let package = Package(
   name: "pnet-mesh",
   products: [
@@ -52,7 +47,7 @@ let package = Package(
     // From Runtime upwards only.
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
-  ] + documentation,
+  ],
   targets: [
     // Base: values that every layer speaks of.
     layer("Primitives"),
@@ -133,3 +128,8 @@ let package = Package(
   ],
   swiftLanguageModes: [.v6]
 )
+
+// What `make docs` needs; nobody else resolves it.
+if Context.environment["PNET_DOCS"] != nil {
+  package.dependencies.append(.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"))
+}
