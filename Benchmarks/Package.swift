@@ -2,7 +2,9 @@
 // A package of its own, so that whoever uses the layers resolves and builds nothing of it.
 import PackageDescription
 
-let layers = ["Primitives", "Replay", "Crypto", "Session", "Packet", "Wire", "Reliability", "Routing", "Simulation"]
+let layers = [
+  "Primitives", "Replay", "Crypto", "Session", "Packet", "Wire", "Reliability", "Routing", "Node", "Simulation",
+]
 
 let package = Package(
   name: "pnet-mesh-benchmarks",

@@ -73,35 +73,59 @@ extension Node {
   private mutating func receivePacket(
     _ message: RawSpan, of peer: NodePeer, from source: SocketAddress, ecn: ECN, now: Instant
   ) {
-    let summary: PacketReader.Summary
-    do throws(PacketError) {
-      summary = try PacketReader.validate(message)
-    } catch .notCanonical {
-      guard peer.takeNonCanonical(now: now) else { return drops.count(.tooManyNonCanonical) }
-      guard let canonical = Payload.canonical(message) else { return drops.count(.malformedPacket) }
+    guard let connection = peer.connection, peer.hello.heard else {
+      return receiveUnconnected(message, of: peer, from: source, now: now)
+    }
+    let outcome: PacketOutcome
+    do throws(ConnectionError) {
+      outcome = try connection.machine.handle(message, ecn: ecn, now: now)
+    } catch .packet(.notCanonical) {
+      // Nothing of it was recorded: the same packet is given again, in the form that the connection reads.
+      guard let canonical = canonicalForm(of: message, from: peer, now: now) else { return }
       return receivePacket(canonical.bytes, of: peer, from: source, ecn: ecn, now: now)
     } catch {
       drops.count(.malformedPacket)
-      if peer.isConnected { violate(peer, .packet(error), now: now) }
-      return
+      return pumpConnection(of: peer, now: now)
     }
+    switch outcome {
+    case .unnumbered:
+      return receiveUnconnected(message, of: peer, from: source, now: now)
+    case .accepted(let hasForeignFrames):
+      if hasForeignFrames { receiveFrames(message, of: peer, from: source, now: now) }
+    case .duplicate, .noRoom, .closed: break
+    }
+    markReady(peer)
+    pumpConnection(of: peer, now: now)
+  }
 
-    var hasForeignFrames = true
-    if summary.number != 0 {
-      guard let connection = peer.connection, peer.hello.heard else { return drops.count(.beforeHello) }
-      markReady(peer)
-      do throws(ConnectionError) {
-        switch try connection.machine.handle(message, ecn: ecn, now: now) {
-        case .accepted(let foreign): hasForeignFrames = foreign
-        case .duplicate, .noRoom, .closed: hasForeignFrames = false
-        case .unnumbered: break
-        }
-      } catch {
-        return violate(peer, error, now: now)
-      }
-      pumpConnection(of: peer, now: now)
+  /// A packet that does not belong to a connection: it is checked as a whole before any of it is acted upon.
+  private mutating func receiveUnconnected(
+    _ message: RawSpan, of peer: NodePeer, from source: SocketAddress, now: Instant
+  ) {
+    do throws(PacketError) {
+      let summary = try PacketReader.validate(message)
+      guard summary.number == 0 else { return drops.count(.beforeHello) }
+      receiveFrames(message, of: peer, from: source, now: now)
+    } catch .notCanonical {
+      guard let canonical = canonicalForm(of: message, from: peer, now: now) else { return }
+      receiveUnconnected(canonical.bytes, of: peer, from: source, now: now)
+    } catch {
+      drops.count(.malformedPacket)
     }
-    if hasForeignFrames { receiveFrames(message, of: peer, from: source, now: now) }
+  }
+
+  /// The canonical form of a packet, read and written by the other codec; `nil`, and counted, when there is none or the
+  /// peer asks for it too often.
+  private mutating func canonicalForm(of message: RawSpan, from peer: NodePeer, now: Instant) -> [UInt8]? {
+    guard peer.takeNonCanonical(now: now) else {
+      drops.count(.tooManyNonCanonical)
+      return nil
+    }
+    guard let canonical = Payload.canonical(message) else {
+      drops.count(.malformedPacket)
+      return nil
+    }
+    return canonical
   }
 
   /// The frames of a packet that do not belong to the connection.
@@ -133,12 +157,6 @@ extension Node {
   private mutating func receiveClose(_ bytes: RawSpan, of peer: NodePeer, now: Instant) {
     guard let close = try? Wire.Close(decoding: bytes), close.incarnation == peer.hello.peerIncarnation else { return }
     peer.connection?.machine.peerClosed(code: close.code, reason: close.reason)
-    pumpConnection(of: peer, now: now)
-  }
-
-  /// The peer broke the rules: the connection ends, and the peer is told why.
-  private mutating func violate(_ peer: NodePeer, _ error: ConnectionError, now: Instant) {
-    peer.connection?.machine.close(code: error.code, reason: "")
     pumpConnection(of: peer, now: now)
   }
 }

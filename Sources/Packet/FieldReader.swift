@@ -29,34 +29,61 @@ struct FieldReader: ~Escapable {
   @_lifetime(self: copy self)
   @inline(__always) mutating func nextTag(repeated: UInt64 = 0) throws(PacketError) -> UInt32 {
     guard position < end else { return 0 }
-    let start = position
-    let value = try varint()
-    guard value <= UInt64(UInt32.max) else { throw .malformed(offset: start) }
-    let tag = UInt32(truncatingIfNeeded: value)
-    let number = tag >> 3
-    guard number != 0 else { throw .malformed(offset: start) }
+    let first = UInt32(load(position))
+    if first < 0x80, first >> 3 > last {
+      position &+= 1
+      last = first >> 3
+      return first
+    }
+    let (tag, next) = try Self.otherTag(bytes, position, end, last, repeated)
+    position = next
+    last = tag >> 3
+    return tag
+  }
+
+  /// A tag of several bytes, or not above the last.
+  @inline(never)
+  private static func otherTag(
+    _ bytes: RawSpan, _ start: Int, _ end: Int, _ last: UInt32, _ repeated: UInt64
+  ) throws(PacketError) -> (tag: UInt32, position: Int) {
+    var fields = FieldReader(bytes, start..<end)
+    let value = try fields.varint()
+    guard value <= UInt64(UInt32.max), value >> 3 != 0 else { throw .malformed(offset: start) }
+    let number = UInt32(truncatingIfNeeded: value >> 3)
     if number <= last {
       guard number == last, number >= 64 || repeated >> UInt64(number) & 1 != 0 else {
         throw .notCanonical(offset: start)
       }
     }
-    last = number
-    return tag
+    return (UInt32(truncatingIfNeeded: value), fields.position)
   }
 
-  /// Handles the field of `tag`, just read, which the caller does not know: skips it when its number is 64 or more.
-  /// - Parameter known: bit n set = the message has a field n, so that the wire type must be wrong.
+  /// Reads what follows the last field that the caller knows: skips numbers from 64 on.
+  /// - Parameters:
+  ///   - tag: as read last; 0 at the end.
+  ///   - known: bit n set = the message has a field n, so that the wire type must be wrong.
   @_lifetime(self: copy self)
-  @inline(__always) mutating func unknown(_ tag: UInt32, known: UInt64) throws(PacketError) {
-    let number = tag >> 3
-    let start = position
-    if number >= 64 {
-      _ = try skip(tag)
-    } else if known >> UInt64(number) & 1 != 0 {
-      throw .malformed(offset: start)
-    } else {
-      throw .unsupported(field: number, offset: start)
+  @inline(__always) mutating func finish(_ tag: UInt32, known: UInt64) throws(PacketError) {
+    if tag != 0 { position = try Self.skipRest(bytes, position, end, tag, known) }
+  }
+
+  @inline(never)
+  private static func skipRest(
+    _ bytes: RawSpan, _ start: Int, _ end: Int, _ first: UInt32, _ known: UInt64
+  ) throws(PacketError) -> Int {
+    var fields = FieldReader(bytes, start..<end)
+    fields.last = first >> 3
+    var tag = first
+    while tag != 0 {
+      let number = tag >> 3
+      if number < 64 {
+        guard known >> UInt64(number) & 1 == 0 else { throw .malformed(offset: fields.position) }
+        throw .unsupported(field: number, offset: fields.position)
+      }
+      _ = try fields.skip(tag)
+      tag = try fields.nextTag()
     }
+    return fields.position
   }
 
   /// Reads over the value of `tag` and returns where it lies; of a length-delimited one, its content.
@@ -103,6 +130,22 @@ struct FieldReader: ~Escapable {
   /// - Returns: the value and the offset behind it; a negative offset stands for an error.
   @inline(never)
   private static func longVarint(_ bytes: RawSpan, _ start: Int, _ end: Int) -> (value: UInt64, position: Int) {
+    if bytes.byteCount &- start >= 8 {
+      // Eight bytes at once. The first byte without a top bit is the last of the varint.
+      let word = UInt64(littleEndian: unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: start, as: UInt64.self))
+      let stops = ~word & 0x8080_8080_8080_8080
+      let position = start &+ (stops.trailingZeroBitCount &+ 1) &>> 3
+      if stops != 0, position <= end {
+        // Seven bits of each byte up to it, brought together two, four and eight at a time.
+        var value = word & (stops ^ (stops &- 1)) & 0x7F7F_7F7F_7F7F_7F7F
+        value = value & 0x007F_007F_007F_007F | (value & 0x7F00_7F00_7F00_7F00) &>> 1
+        value = value & 0x0000_3FFF_0000_3FFF | (value & 0x3FFF_0000_3FFF_0000) &>> 2
+        value = value & 0x0000_0000_0FFF_FFFF | (value & 0x0FFF_FFFF_0000_0000) &>> 4
+        // Another byte than the first adds something.
+        let shortest = value &>> UInt64(truncatingIfNeeded: 7 &* (position &- start &- 1)) != 0
+        return shortest ? (value, position) : (0, VarintFailure.notCanonical)
+      }
+    }
     var position = start
     var value: UInt64 = 0
     var shift: UInt64 = 0

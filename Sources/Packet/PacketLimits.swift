@@ -1,5 +1,7 @@
 /// The caps that both codecs keep, so that they accept the same packets.
 public enum PacketLimits {
+  /// The greatest number of a packet.
+  public static let maxNumber: UInt64 = 1 << 62 - 1
   /// Fields in one `Packet`, each element of a repeated one counted.
   public static let fields = 256
   /// Ranges in one `Ack`.

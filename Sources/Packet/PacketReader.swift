@@ -26,43 +26,72 @@ public struct PacketReader: ~Escapable {
 
   /// The next frame; `nil` at the end of the message.
   @_lifetime(self: copy self)
-  public mutating func next() throws(PacketError) -> Frame? {
-    // Each reader of a frame returns what `next` returns, so that it writes the frame where the caller wants it.
+  @inlinable public mutating func next() throws(PacketError) -> Frame? {
+    var frame = Frame.ping
+    return try next(into: &frame) ? frame : nil
+  }
+
+  /// Overwrites `frame` with the next one; `false` at the end of the message. Spares a copy of the frame, which shows in
+  /// loops over millions of packets.
+  @_lifetime(self: copy self)
+  public mutating func next(into frame: inout Frame) throws(PacketError) -> Bool {
+    do { return try readNext(into: &frame) } catch { throw Disorder.overrules(error, in: fields.bytes) }
+  }
+
+  @_lifetime(self: copy self)
+  @inline(__always) private mutating func readNext(into frame: inout Frame) throws(PacketError) -> Bool {
     while true {
       let tag = try fields.nextTag(repeated: FieldNumber.repeated)
-      if tag == 0 { return nil }
+      if tag == 0 { return false }
       count &+= 1
       guard count <= PacketLimits.fields else {
         throw .tooLarge(offset: fields.position, limit: PacketLimits.fields)
       }
-      switch tag {
-      case 1 << 3 | 0:
+      // The frequent ones first, by comparisons: they cost less than the jump of a table.
+      if tag == 3 << 3 | 2 { return try readStream(into: &frame) }
+      if tag == 1 << 3 | 0 {
+        let start = fields.position
         let number = try fields.varint()
-        if number != 0 { return .number(number) }
-      case 2 << 3 | 2: return try readAck()
-      case 3 << 3 | 2: return try readStream()
-      case 4 << 3 | 2: return try readMessage()
-      case 5 << 3 | 2: return try readDatagram()
+        guard number <= PacketLimits.maxNumber else { throw .malformed(offset: start) }
+        if number == 0 { continue }
+        frame = .number(number)
+        return true
+      }
+      if tag == 2 << 3 | 2 { return try readAck(into: &frame) }
+      switch tag {
+      case 4 << 3 | 2: return try readMessage(into: &frame)
+      case 5 << 3 | 2: return try readDatagram(into: &frame)
       case 6 << 3 | 0:
         let limit = try fields.varint()
-        if limit != 0 { return .maxData(limit) }
-      case 10 << 3 | 2: return try readProbe()
-      case 11 << 3 | 2: return try readReply()
-      case 12 << 3 | 2: return try readRelay()
-      case 15 << 3 | 0: if try fields.bool() { return .ping }
+        if limit != 0 {
+          frame = .maxData(limit)
+          return true
+        }
+      case 10 << 3 | 2: return try readProbe(into: &frame)
+      case 11 << 3 | 2: return try readReply(into: &frame)
+      case 12 << 3 | 2: return try readRelay(into: &frame)
+      case 15 << 3 | 0:
+        if try fields.bool() {
+          frame = .ping
+          return true
+        }
       case 17 << 3 | 0:
         let limit = try fields.varint()
-        if limit != 0 { return .dataBlocked(limit) }
-      case 25 << 3 | 2: return try readFragment()
-      case 7 << 3 | 2, 8 << 3 | 2, 9 << 3 | 2, 16 << 3 | 2, 18 << 3 | 2, 19 << 3 | 2: return try readNumbers(tag >> 3)
-      default: if tag >> 3 < 64 { return try readOther(tag) } else { try skipHint(tag) }
+        if limit != 0 {
+          frame = .dataBlocked(limit)
+          return true
+        }
+      case 25 << 3 | 2: return try readFragment(into: &frame)
+      case 7 << 3 | 2, 8 << 3 | 2, 9 << 3 | 2, 16 << 3 | 2, 18 << 3 | 2, 19 << 3 | 2:
+        return try readNumbers(tag >> 3, into: &frame)
+      default: if tag >> 3 < 64 { return try readOther(tag, into: &frame) } else { try skipHint(tag) }
       }
     }
   }
 
   /// A field below 64 that is left to MeshWire, or unknown.
   @_lifetime(self: copy self)
-  private mutating func readOther(_ tag: UInt32) throws(PacketError) -> Frame? {
+  private mutating func readOther(_ tag: UInt32, into frame: inout Frame) throws(PacketError) -> Bool {
     let field = tag >> 3
     // A known field comes here only when it is a message for MeshWire, or its wire type is wrong.
     if FieldNumber.all.contains(field) {
@@ -70,7 +99,8 @@ public struct PacketReader: ~Escapable {
         throw .malformed(offset: fields.position)
       }
     }
-    return .other(field: field, bytes: try fields.skip(tag))
+    frame = .other(field: field, bytes: try fields.skip(tag))
+    return true
   }
 
   @_lifetime(self: copy self)
@@ -82,147 +112,226 @@ public struct PacketReader: ~Escapable {
   // MARK: Frames
 
   @_lifetime(self: copy self)
-  private mutating func readAck() throws(PacketError) -> Frame? {
+  private mutating func readAck(into frame: inout Frame) throws(PacketError) -> Bool {
     var fields = try fields.message()
     let start = fields.position
     var ack = AckFrame()
     ack.ranges = start..<start
-    loop: while true {
-      switch try fields.nextTag() {
-      case 0: break loop
-      case 1 << 3 | 0: ack.largest = try fields.varint()
-      case 2 << 3 | 0: ack.delayMicroseconds = try fields.varint()
-      case 3 << 3 | 2: ack.ranges = try fields.delimited()
-      case 3 << 3 | 0: throw .notCanonical(offset: fields.position)
-      case 4 << 3 | 0: ack.ect0 = try fields.varint()
-      case 5 << 3 | 0: ack.ect1 = try fields.varint()
-      case 6 << 3 | 0: ack.ce = try fields.varint()
-      case let tag: try fields.unknown(tag, known: 0b111_1110)
-      }
+    var tag = try fields.nextTag()
+    if tag == 1 << 3 | 0 {
+      ack.largest = try fields.varint()
+      tag = try fields.nextTag()
     }
+    if tag == 2 << 3 | 0 {
+      ack.delayMicroseconds = try fields.varint()
+      tag = try fields.nextTag()
+    }
+    if tag == 3 << 3 | 2 {
+      ack.ranges = try fields.delimited()
+      tag = try fields.nextTag()
+    }
+    if tag == 3 << 3 | 0 { throw .notCanonical(offset: fields.position) }
+    if tag == 4 << 3 | 0 {
+      ack.ect0 = try fields.varint()
+      tag = try fields.nextTag()
+    }
+    if tag == 5 << 3 | 0 {
+      ack.ect1 = try fields.varint()
+      tag = try fields.nextTag()
+    }
+    if tag == 6 << 3 | 0 {
+      ack.ce = try fields.varint()
+      tag = try fields.nextTag()
+    }
+    try fields.finish(tag, known: 0b111_1110)
     var ranges = AckRanges(ack, in: fields.bytes)
     while try ranges.next() != nil {}
-    return .ack(ack)
+    frame = .ack(ack)
+    return true
   }
 
   @_lifetime(self: copy self)
-  private mutating func readStream() throws(PacketError) -> Frame? {
+  private mutating func readStream(into frame: inout Frame) throws(PacketError) -> Bool {
     var fields = try fields.message()
     let start = fields.position
     var stream = StreamFrame()
     stream.data = unsafe Range(uncheckedBounds: (start, start))
-    loop: while true {
-      switch try fields.nextTag() {
-      case 0: break loop
-      case 1 << 3 | 0: stream.id = try fields.varint()
-      case 2 << 3 | 0: stream.offset = try fields.varint()
-      case 3 << 3 | 0: stream.fin = try fields.bool()
-      case 4 << 3 | 2: stream.service = try fields.service()
-      case 5 << 3 | 0: stream.lane = try fields.varint32()
-      case 6 << 3 | 0: stream.compression = try fields.varint32()
-      case 15 << 3 | 2: stream.data = try fields.delimited()
-      case let tag: try fields.unknown(tag, known: 0b1000_0000_0111_1110)
-      }
+    var tag = try fields.nextTag()
+    if tag == 1 << 3 | 0 {
+      stream.id = try fields.varint()
+      tag = try fields.nextTag()
     }
+    if tag == 2 << 3 | 0 {
+      stream.offset = try fields.varint()
+      tag = try fields.nextTag()
+    }
+    if tag == 3 << 3 | 0 {
+      stream.fin = try fields.bool()
+      tag = try fields.nextTag()
+    }
+    if tag == 4 << 3 | 2 {
+      stream.service = try fields.service()
+      tag = try fields.nextTag()
+    }
+    if tag == 5 << 3 | 0 {
+      stream.lane = try fields.varint32()
+      tag = try fields.nextTag()
+    }
+    if tag == 6 << 3 | 0 {
+      stream.compression = try fields.varint32()
+      tag = try fields.nextTag()
+    }
+    if tag == 15 << 3 | 2 {
+      stream.data = try fields.delimited()
+      tag = try fields.nextTag()
+    }
+    try fields.finish(tag, known: 0b1000_0000_0111_1110)
     try checkEnd(offset: stream.offset, length: stream.data.count, at: start)
-    return .stream(stream)
+    frame = .stream(stream)
+    return true
   }
 
   @_lifetime(self: copy self)
-  private mutating func readMessage() throws(PacketError) -> Frame? {
+  private mutating func readMessage(into frame: inout Frame) throws(PacketError) -> Bool {
     var fields = try fields.message()
     let start = fields.position
     var message = MessageFrame()
     message.data = start..<start
-    loop: while true {
-      switch try fields.nextTag() {
-      case 0: break loop
-      case 1 << 3 | 0: message.id = try fields.varint()
-      case 2 << 3 | 0: message.offset = try fields.varint()
-      case 3 << 3 | 0: message.size = try fields.varint()
-      case 4 << 3 | 0: message.lane = try fields.varint32()
-      case 5 << 3 | 0: message.sequence = try fields.varint()
-      case 6 << 3 | 0: message.channel = try fields.varint32()
-      case 7 << 3 | 2: message.service = try fields.service()
-      case 8 << 3 | 0: message.compression = try fields.varint32()
-      case 15 << 3 | 2: message.data = try fields.delimited()
-      case let tag: try fields.unknown(tag, known: 0b1000_0001_1111_1110)
-      }
+    var tag = try fields.nextTag()
+    if tag == 1 << 3 | 0 {
+      message.id = try fields.varint()
+      tag = try fields.nextTag()
     }
+    if tag == 2 << 3 | 0 {
+      message.offset = try fields.varint()
+      tag = try fields.nextTag()
+    }
+    if tag == 3 << 3 | 0 {
+      message.size = try fields.varint()
+      tag = try fields.nextTag()
+    }
+    if tag == 4 << 3 | 0 {
+      message.lane = try fields.varint32()
+      tag = try fields.nextTag()
+    }
+    if tag == 5 << 3 | 0 {
+      message.sequence = try fields.varint()
+      tag = try fields.nextTag()
+    }
+    if tag == 6 << 3 | 0 {
+      message.channel = try fields.varint32()
+      tag = try fields.nextTag()
+    }
+    if tag == 7 << 3 | 2 {
+      message.service = try fields.service()
+      tag = try fields.nextTag()
+    }
+    if tag == 8 << 3 | 0 {
+      message.compression = try fields.varint32()
+      tag = try fields.nextTag()
+    }
+    if tag == 15 << 3 | 2 {
+      message.data = try fields.delimited()
+      tag = try fields.nextTag()
+    }
+    try fields.finish(tag, known: 0b1000_0001_1111_1110)
     try checkEnd(offset: message.offset, length: message.data.count, at: start)
     let end = message.offset &+ UInt64(message.data.count)
     guard message.size == 0 ? message.offset == 0 : end <= message.size else { throw .malformed(offset: start) }
-    return .message(message)
+    frame = .message(message)
+    return true
   }
 
   @_lifetime(self: copy self)
-  private mutating func readDatagram() throws(PacketError) -> Frame? {
+  private mutating func readDatagram(into frame: inout Frame) throws(PacketError) -> Bool {
     var fields = try fields.message()
     var datagram = DatagramFrame()
     datagram.data = fields.position..<fields.position
-    while true {
-      switch try fields.nextTag() {
-      case 0: return .datagram(datagram)
-      case 1 << 3 | 0: datagram.channel = try fields.varint32()
-      case 2 << 3 | 2: datagram.service = try fields.service()
-      case 3 << 3 | 0: datagram.compression = try fields.varint32()
-      case 15 << 3 | 2: datagram.data = try fields.delimited()
-      case let tag: try fields.unknown(tag, known: 0b1000_0000_0000_1110)
-      }
+    var tag = try fields.nextTag()
+    if tag == 1 << 3 | 0 {
+      datagram.channel = try fields.varint32()
+      tag = try fields.nextTag()
     }
+    if tag == 2 << 3 | 2 {
+      datagram.service = try fields.service()
+      tag = try fields.nextTag()
+    }
+    if tag == 3 << 3 | 0 {
+      datagram.compression = try fields.varint32()
+      tag = try fields.nextTag()
+    }
+    if tag == 15 << 3 | 2 {
+      datagram.data = try fields.delimited()
+      tag = try fields.nextTag()
+    }
+    try fields.finish(tag, known: 0b1000_0000_0000_1110)
+    frame = .datagram(datagram)
+    return true
   }
 
   /// A frame of two or three `uint64`, numbered from 1 on.
   @_lifetime(self: copy self)
-  private mutating func readNumbers(_ field: UInt32) throws(PacketError) -> Frame? {
+  private mutating func readNumbers(_ field: UInt32, into frame: inout Frame) throws(PacketError) -> Bool {
     let isReset = field == FieldNumber.resets
     var fields = try fields.message()
     var (first, second, third): (UInt64, UInt64, UInt64) = (0, 0, 0)
-    loop: while true {
-      switch try fields.nextTag() {
-      case 0: break loop
-      case 1 << 3 | 0: first = try fields.varint()
-      case 2 << 3 | 0: second = try fields.varint()
-      case 3 << 3 | 0 where isReset: third = try fields.varint()
-      case let tag: try fields.unknown(tag, known: isReset ? 0b1110 : 0b0110)
-      }
+    var tag = try fields.nextTag()
+    if tag == 1 << 3 | 0 {
+      first = try fields.varint()
+      tag = try fields.nextTag()
     }
+    if tag == 2 << 3 | 0 {
+      second = try fields.varint()
+      tag = try fields.nextTag()
+    }
+    if isReset, tag == 3 << 3 | 0 {
+      third = try fields.varint()
+      tag = try fields.nextTag()
+    }
+    try fields.finish(tag, known: isReset ? 0b1110 : 0b0110)
     switch field {
-    case FieldNumber.streamMaxData: return .streamMaxData(StreamMaxData(id: first, max: second))
+    case FieldNumber.streamMaxData: frame = .streamMaxData(StreamMaxData(id: first, max: second))
     case FieldNumber.resets:
-      return .resetStream(ResetStream(id: first, code: ErrorCode(rawValue: second), finalSize: third))
-    case FieldNumber.stops: return .stopSending(StopSending(id: first, code: ErrorCode(rawValue: second)))
-    case FieldNumber.maxStreams: return .maxStreams(MaxStreams(bidirectional: first, unidirectional: second))
-    case FieldNumber.streamDataBlocked: return .streamDataBlocked(StreamDataBlocked(id: first, limit: second))
-    default: return .streamsBlocked(StreamsBlocked(bidirectional: first, unidirectional: second))
+      frame = .resetStream(ResetStream(id: first, code: ErrorCode(rawValue: second), finalSize: third))
+    case FieldNumber.stops: frame = .stopSending(StopSending(id: first, code: ErrorCode(rawValue: second)))
+    case FieldNumber.maxStreams: frame = .maxStreams(MaxStreams(bidirectional: first, unidirectional: second))
+    case FieldNumber.streamDataBlocked: frame = .streamDataBlocked(StreamDataBlocked(id: first, limit: second))
+    default:
+      frame = .streamsBlocked(StreamsBlocked(bidirectional: first, unidirectional: second))
     }
+    return true
   }
 
   @_lifetime(self: copy self)
-  private mutating func readProbe() throws(PacketError) -> Frame? {
+  private mutating func readProbe(into frame: inout Frame) throws(PacketError) -> Bool {
     var fields = try fields.message()
     var data: UInt64 = 0
-    while true {
-      switch try fields.nextTag() {
-      case 0: return .pathProbe(data)
-      case 1 << 3 | 1: data = try fields.fixed64()
-      case let tag: try fields.unknown(tag, known: 0b0010)
-      }
+    var tag = try fields.nextTag()
+    if tag == 1 << 3 | 1 {
+      data = try fields.fixed64()
+      tag = try fields.nextTag()
     }
+    try fields.finish(tag, known: 0b0010)
+    frame = .pathProbe(data)
+    return true
   }
 
   @_lifetime(self: copy self)
-  private mutating func readReply() throws(PacketError) -> Frame? {
+  private mutating func readReply(into frame: inout Frame) throws(PacketError) -> Bool {
     var fields = try fields.message()
     var reply = PathReply()
-    while true {
-      switch try fields.nextTag() {
-      case 0: return .pathReply(reply)
-      case 1 << 3 | 1: reply.data = try fields.fixed64()
-      case 2 << 3 | 2: reply.observed = try Self.readAddress(try fields.message())
-      case let tag: try fields.unknown(tag, known: 0b0110)
-      }
+    var tag = try fields.nextTag()
+    if tag == 1 << 3 | 1 {
+      reply.data = try fields.fixed64()
+      tag = try fields.nextTag()
     }
+    if tag == 2 << 3 | 2 {
+      reply.observed = try Self.readAddress(try fields.message())
+      tag = try fields.nextTag()
+    }
+    try fields.finish(tag, known: 0b0110)
+    frame = .pathReply(reply)
+    return true
   }
 
   private static func readAddress(_ source: consuming FieldReader) throws(PacketError) -> SocketAddress {
@@ -230,77 +339,91 @@ public struct PacketReader: ~Escapable {
     let start = fields.position
     var address: IPAddress?
     var port: UInt32 = 0
-    loop: while true {
-      switch try fields.nextTag() {
-      case 0: break loop
-      case 1 << 3 | 2:
-        let range = try fields.delimited()
-        let bytes = fields.bytes.extracting(range)
-        switch range.count {
-        case 4:
-          let bits = unsafe bytes.unsafeLoadUnaligned(as: UInt32.self)
-          address = IPAddress(v4: UInt32(bigEndian: bits))
-        case 16:
-          let high = unsafe bytes.unsafeLoadUnaligned(as: UInt64.self)
-          let low = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 8, as: UInt64.self)
-          address = IPAddress(v6High: UInt64(bigEndian: high), low: UInt64(bigEndian: low))
-        default: throw .malformed(offset: range.lowerBound)
-        }
-      case 2 << 3 | 0: port = try fields.varint32()
-      case let tag: try fields.unknown(tag, known: 0b0110)
+    var tag = try fields.nextTag()
+    if tag == 1 << 3 | 2 {
+      let range = try fields.delimited()
+      let bytes = fields.bytes.extracting(range)
+      switch range.count {
+      case 4:
+        let bits = unsafe bytes.unsafeLoadUnaligned(as: UInt32.self)
+        address = IPAddress(v4: UInt32(bigEndian: bits))
+      case 16:
+        let high = unsafe bytes.unsafeLoadUnaligned(as: UInt64.self)
+        let low = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 8, as: UInt64.self)
+        address = IPAddress(v6High: UInt64(bigEndian: high), low: UInt64(bigEndian: low))
+      default: throw .malformed(offset: range.lowerBound)
       }
+      tag = try fields.nextTag()
     }
+    if tag == 2 << 3 | 0 {
+      port = try fields.varint32()
+      tag = try fields.nextTag()
+    }
+    try fields.finish(tag, known: 0b0110)
     guard let address, let port = UInt16(exactly: port) else { throw .malformed(offset: start) }
     return SocketAddress(address, port: port)
   }
 
   @_lifetime(self: copy self)
-  private mutating func readRelay() throws(PacketError) -> Frame? {
+  private mutating func readRelay(into frame: inout Frame) throws(PacketError) -> Bool {
     var fields = try fields.message()
     let start = fields.position
     var relay = RelayFrame()
     relay.packet = start..<start
-    loop: while true {
-      switch try fields.nextTag() {
-      case 0: break loop
-      case 1 << 3 | 5:
-        relay.labelOffset = fields.position
-        relay.label = try fields.fixed32()
-      case 2 << 3 | 0:
-        let offset = fields.position
-        let ecn = try fields.varint32()
-        guard ecn <= 3 else { throw .malformed(offset: offset) }
-        relay.ecn = ECN(trafficClass: UInt8(truncatingIfNeeded: ecn))
-        if ecn != 0 { relay.ecnOffset = offset }
-      case 3 << 3 | 2: relay.packet = try fields.delimited()
-      case let tag: try fields.unknown(tag, known: 0b1110)
-      }
+    var tag = try fields.nextTag()
+    if tag == 1 << 3 | 5 {
+      relay.labelOffset = fields.position
+      relay.label = try fields.fixed32()
+      tag = try fields.nextTag()
     }
+    if tag == 2 << 3 | 0 {
+      let offset = fields.position
+      let ecn = try fields.varint32()
+      guard ecn <= 3 else { throw .malformed(offset: offset) }
+      relay.ecn = ECN(trafficClass: UInt8(truncatingIfNeeded: ecn))
+      if ecn != 0 { relay.ecnOffset = offset }
+      tag = try fields.nextTag()
+    }
+    if tag == 3 << 3 | 2 {
+      relay.packet = try fields.delimited()
+      tag = try fields.nextTag()
+    }
+    try fields.finish(tag, known: 0b1110)
     guard relay.label != 0 else { throw .malformed(offset: start) }
-    return .relay(relay)
+    frame = .relay(relay)
+    return true
   }
 
   @_lifetime(self: copy self)
-  private mutating func readFragment() throws(PacketError) -> Frame? {
+  private mutating func readFragment(into frame: inout Frame) throws(PacketError) -> Bool {
     var fields = try fields.message()
     let start = fields.position
     var fragment = IPFragmentFrame()
     fragment.data = start..<start
-    loop: while true {
-      switch try fields.nextTag() {
-      case 0: break loop
-      case 1 << 3 | 0: fragment.id = try fields.varint32()
-      case 2 << 3 | 0: fragment.offset = try fields.varint32()
-      case 3 << 3 | 0: fragment.size = try fields.varint32()
-      case 15 << 3 | 2: fragment.data = try fields.delimited()
-      case let tag: try fields.unknown(tag, known: 0b1000_0000_0000_1110)
-      }
+    var tag = try fields.nextTag()
+    if tag == 1 << 3 | 0 {
+      fragment.id = try fields.varint32()
+      tag = try fields.nextTag()
     }
+    if tag == 2 << 3 | 0 {
+      fragment.offset = try fields.varint32()
+      tag = try fields.nextTag()
+    }
+    if tag == 3 << 3 | 0 {
+      fragment.size = try fields.varint32()
+      tag = try fields.nextTag()
+    }
+    if tag == 15 << 3 | 2 {
+      fragment.data = try fields.delimited()
+      tag = try fields.nextTag()
+    }
+    try fields.finish(tag, known: 0b1000_0000_0000_1110)
     let end = UInt64(fragment.offset) &+ UInt64(fragment.data.count)
     guard !fragment.data.isEmpty, end <= UInt64(fragment.size), fragment.size <= 65_535 else {
       throw .malformed(offset: start)
     }
-    return .ipFragment(fragment)
+    frame = .ipFragment(fragment)
+    return true
   }
 
   private func checkEnd(offset: UInt64, length: Int, at start: Int) throws(PacketError) {
@@ -326,7 +449,8 @@ extension PacketReader {
   public static func validate(_ message: RawSpan) throws(PacketError) -> Summary {
     var summary = Summary()
     var reader = PacketReader(message)
-    while let frame = try reader.next() {
+    var frame = Frame.ping
+    while try reader.next(into: &frame) {
       if case .number(let number) = frame {
         summary.number = number
       } else {

@@ -10,9 +10,6 @@ final class EngineStream {
   let peer: PublicKey
   let pipe: StreamPipe
   let delivery: Gate<Void>
-  /// Bytes taken from the app that the connection had no room for.
-  var pending: [UInt8] = []
-  var pendingStart = 0
   var isFinishing = false
   var isFinished = false
   /// The peer's end, or its reset, was passed on.
@@ -136,64 +133,35 @@ extension EngineCore {
     if attention.consumed > 0 || attention.outgoing == 0 { deliver(stream) }
   }
 
-  /// From the app to the connection, as far as it has room.
+  /// From the app to the connection, as far as it has room; the rest waits in the pipe.
   private func takeFromApp(_ stream: EngineStream) {
     guard !stream.isFinished, !stream.isWriteEnded else { return }
-    while true {
-      if stream.pendingStart == stream.pending.count {
-        stream.pending.removeAll(keepingCapacity: true)
-        stream.pendingStart = 0
-        let count = read(from: stream.pipe)
-        guard count > 0 else { break }
-        let written = write(scratch, 0..<count, to: stream)
-        guard written < count else { continue }
-        stream.pending.append(contentsOf: scratch[written..<count])
-        return
-      }
-      let written = write(stream.pending, stream.pendingStart..<stream.pending.count, to: stream)
-      stream.pendingStart += written
-      guard stream.pendingStart == stream.pending.count else { return }
+    var isFull = false
+    stream.pipe.engineTake { bytes in
+      // A stream that takes no more swallows: its end has been or will be told by an event.
+      let taken = (try? node.write(bytes, to: stream.handle)) ?? bytes.byteCount
+      isFull = taken < bytes.byteCount
+      return taken
     }
-    if stream.isFinishing {
+    if stream.isFinishing, !isFull {
       stream.isFinished = true
       try? node.finish(stream.handle)
     }
   }
 
-  private func read(from pipe: StreamPipe) -> Int {
-    unsafe scratch.withUnsafeMutableBytes { buffer in
-      var output = unsafe OutputRawSpan(buffer: buffer, initializedCount: 0)
-      return pipe.engineRead(into: &output)
-    }
-  }
-
-  private func write(_ bytes: [UInt8], _ range: Range<Int>, to stream: EngineStream) -> Int {
-    // A stream that takes no more swallows: its end has been or will be told by an event.
-    (try? node.write(bytes.bytes.extracting(range), to: stream.handle)) ?? range.count
-  }
-
-  /// From the connection to the app, as far as it has room.
+  /// From the connection to the app, as far as it has room; the rest waits in the connection, whose window stays shut.
   func deliver(_ stream: EngineStream) {
     guard !stream.isReadEnded else { return }
-    while true {
-      let room = min(stream.pipe.engineRoom(), scratch.count)
-      guard room > 0 else { return }
-      var result = ReadResult.blocked
-      let count = unsafe scratch.withUnsafeMutableBytes { buffer in
-        var output = unsafe OutputRawSpan(
-          buffer: UnsafeMutableRawBufferPointer(rebasing: buffer[..<room]), initializedCount: 0)
-        result = (try? node.read(stream.handle, into: &output)) ?? .blocked
-        return output.byteCount
-      }
-      if count > 0 { _ = stream.pipe.engineWrite(scratch.bytes.extracting(0..<count)) }
-      switch result {
-      case .bytes: continue
-      case .blocked: return
-      case .finished: stream.pipe.engineFinish()
-      case .reset(let code): stream.pipe.engineFailReading(.reset(code: code.rawValue))
-      }
-      stream.isReadEnded = true
-      return releaseIfDone(stream)
+    var result = ReadResult.blocked
+    stream.pipe.engineFill { output in
+      result = (try? node.read(stream.handle, into: &output)) ?? .blocked
     }
+    switch result {
+    case .bytes, .blocked: return
+    case .finished: stream.pipe.engineFinish()
+    case .reset(let code): stream.pipe.engineFailReading(.reset(code: code.rawValue))
+    }
+    stream.isReadEnded = true
+    releaseIfDone(stream)
   }
 }

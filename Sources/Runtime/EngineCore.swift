@@ -31,7 +31,6 @@ final class EngineCore {
   var nextPing: UInt64
 
   private var drained: [UInt64] = []
-  var scratch = [UInt8](repeating: 0, count: 65_536)
   private var isSocketBlocked = false
   private var isStopping = false
   private var handshakeCredit: Int64 = 0

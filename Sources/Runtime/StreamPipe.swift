@@ -140,41 +140,45 @@ public final class StreamPipe: Sendable {
     return attention
   }
 
-  /// Appends to `output` what the app has written and returns how many bytes that is.
-  public func engineRead(into output: inout OutputRawSpan) -> Int {
+  /// Lends `body` what the app has written, in one piece, until it takes less than it got or nothing is left.
+  ///
+  /// `body` runs under the pipe's lock and returns how many bytes it took.
+  public func engineTake(_ body: (RawSpan) -> Int) {
     var waiter: CheckedContinuation<Void, Never>?
-    let count = outgoing.state.withLock { state in
-      let count = state.ring.read(into: &output)
-      if count > 0 { waiter = state.waiter.take() }
-      return count
+    outgoing.state.withLock { state in
+      while true {
+        var offered = 0
+        let taken = state.ring.consume { bytes in
+          offered = bytes.byteCount
+          return body(bytes)
+        }
+        if taken > 0, waiter == nil { waiter = state.waiter.take() }
+        if taken == 0 || taken < offered { return }
+      }
     }
     waiter?.resume()
-    return count
   }
 
-  /// Hands the app as many of `bytes`, which came from the peer, as there is room for, and returns how many those are.
-  /// When it is not all of them, the app's next read posts the pipe. What comes after a reset is swallowed.
-  public func engineWrite(_ bytes: RawSpan) -> Int {
+  /// Lets `body` append what came from the peer where the app will read it, until it appends nothing or there is no room.
+  ///
+  /// `body` runs under the pipe's lock. When there is no room left, the app's next read posts the pipe. After a reset of
+  /// the app's nothing is asked for.
+  public func engineFill(_ body: (inout OutputRawSpan) -> Void) {
     var waiter: CheckedContinuation<Void, Never>?
-    let count = incoming.state.withLock { state in
-      guard state.failure == nil else { return bytes.byteCount }
-      let count = state.ring.write(bytes)
-      state.isEngineBlocked = count < bytes.byteCount
-      if count > 0 { waiter = state.waiter.take() }
-      return count
-    }
-    waiter?.resume()
-    return count
-  }
-
-  /// Bytes that ``engineWrite(_:)`` would take now. When that is none, the app's next read posts the pipe.
-  public func engineRoom() -> Int {
     incoming.state.withLock { state in
-      guard state.failure == nil else { return limit }
-      let room = limit - state.ring.count
-      if room == 0 { state.isEngineBlocked = true }
-      return room
+      guard state.failure == nil else { return }
+      while true {
+        var offered = 0
+        let added = state.ring.fill(atMost: 65_536) { output in
+          offered = output.freeCapacity
+          body(&output)
+        }
+        if added > 0, waiter == nil { waiter = state.waiter.take() }
+        if offered == 0 { state.isEngineBlocked = true }
+        if added == 0 { return }
+      }
     }
+    waiter?.resume()
   }
 
   /// Nobody holds the app's side any more: what it finished goes on, the rest is given up.

@@ -60,6 +60,7 @@ extension Wire.Packet: @unsafe CConvertible {
 
   init(_ c: Pnet__Mesh__V1__Packet) throws(WireError) {
     number = unsafe c.number
+    guard number <= PacketLimits.maxNumber else { throw .invalid(field: 1) }
     ack = unsafe try read(c.ack)
     streams = unsafe try read(c.n_streams, c.streams)
     messages = unsafe try read(c.n_messages, c.messages)

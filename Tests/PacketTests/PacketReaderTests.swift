@@ -149,6 +149,14 @@ import Testing
     ("port 65536", [0x5A, 12, 0x12, 10, 0x0A, 4, 1, 2, 3, 4, 0x10, 0x80, 0x80, 0x04], .malformed(offset: 4)),
     ("service that is not UTF-8", [0x1A, 3, 0x22, 1, 0xFF], .malformed(offset: 3)),
     ("service with a NUL", [0x1A, 3, 0x22, 1, 0x00], .malformed(offset: 3)),
+    ("number 2^62", [0x08] + [UInt8](repeating: 0x80, count: 8) + [0x40], .malformed(offset: 1)),
+    ("ack that a later one completes", [0x12, 0, 0x08, 1, 0x12, 5, 0x08, 1, 0x1A, 1, 0], .notCanonical(offset: 2)),
+    ("ECN 4 that a later one replaces", [0x62, 9, 0x0D, 1, 0, 0, 0, 0x10, 4, 0x10, 1], .notCanonical(offset: 9)),
+    (
+      "address that a later one completes", [0x5A, 10, 0x12, 0, 0x12, 6, 0x0A, 4, 1, 2, 3, 4],
+      .notCanonical(offset: 4)
+    ),
+    ("address with a later IP", [0x5A, 11, 0x12, 9, 0x0A, 1, 1, 0x0A, 4, 1, 2, 3, 4], .notCanonical(offset: 7)),
     (
       "service of 256 bytes", [0x1A, 0x83, 2, 0x22, 0x80, 2] + [UInt8](repeating: 0x61, count: 256),
       .tooLarge(offset: 4, limit: 255)
@@ -161,6 +169,11 @@ import Testing
 
   @Test(arguments: refused) func `what is not allowed is refused`(name: String, bytes: [UInt8], error: PacketError) {
     #expect(throws: error, "\(name)") { try PacketReader.validate(bytes.bytes) }
+  }
+
+  @Test func `the greatest number of a packet is 2^62 - 1`() throws {
+    let greatest = [0x08] + [UInt8](repeating: 0xFF, count: 8) + [0x3F]
+    #expect(try PacketReader.validate(greatest.bytes).number == 1 << 62 - 1)
   }
 
   @Test func `default values and hints give no frame`() throws {

@@ -51,6 +51,21 @@ private final class Victim {
 }
 
 @Suite("Hostile peers") struct HostilePeerTests {
+  @Test(arguments: [UInt64.max, 1 << 62]) func `a packet number beyond 2^62 - 1 ends the connection`(number: UInt64) {
+    let victim = Victim()
+    #expect(throws: ConnectionError.packet(.malformed(offset: 1))) {
+      try victim.take(number: number) { PacketWriter.writePing(to: &$0) }
+    }
+    #expect(victim.connection.closeReason == .violation(.packet(.malformed(offset: 1))))
+  }
+
+  @Test func `the greatest packet number is acknowledged`() throws {
+    let victim = Victim()
+    try victim.take(number: 1 << 62 - 1) { PacketWriter.writePing(to: &$0) }
+    victim.now = victim.now + .seconds(1)
+    #expect(victim.send() != nil)
+  }
+
   @Test func `an acknowledgement of a packet that was never sent ends the connection`() throws {
     let victim = Victim()
     #expect(throws: ConnectionError.acknowledgedUnsent(number: 1)) {

@@ -34,7 +34,7 @@ struct Xorshift: RandomNumberGenerator {
 /// A packet with any fields, all of them allowed.
 func randomPacket(_ r: inout Xorshift) -> Wire.Packet {
   var packet = Wire.Packet()
-  if !r.oneIn(4) { packet.number = r.number() }
+  if !r.oneIn(4) { packet.number = r.number() >> 2 }
   packet.ack = r.maybe(randomAck)
   packet.streams = r.list(3) { r in
     var frame = Wire.StreamFrame()

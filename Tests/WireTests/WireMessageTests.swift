@@ -20,6 +20,7 @@ private func again<Message: WireMessage>(_ message: Message) throws -> Message {
     ("wire type of number", [0x0A, 0], .malformed(offset: 0)),
     ("unknown content", [0xE8, 1, 1], .unsupported(field: 29)),
     ("unknown content in a frame", [0x1A, 2, 0x38, 1], .unsupported(field: 7)),
+    ("packet number 2^62", [0x08] + [UInt8](repeating: 0x80, count: 8) + [0x40], .invalid(field: 1)),
     ("257 fields", [UInt8](repeating: 0, count: 257).flatMap { [0x1A, $0] }, .tooLarge(offset: 512, limit: 256)),
     (
       "1,025 ranges, not packed", [0x12, 0x82, 0x10] + (0..<1025).flatMap { _ in [0x18, 0] as [UInt8] },

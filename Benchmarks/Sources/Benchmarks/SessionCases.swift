@@ -45,7 +45,7 @@ private func handshakes(_ side: ReferenceWritableKeyPath<DevicePair, Int64>) -> 
 }
 
 /// What `DevicePair.exchangeData` does, by keys alone.
-private func roundTrips(_ size: Int) -> Benchmark.Work {
+func roundTrips(_ size: Int) -> Benchmark.Work {
   let keys = Box(TransportPair(CipherProvider()))
   let memory = memory(size + 16)
   return .loop { count in

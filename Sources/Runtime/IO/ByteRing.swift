@@ -55,6 +55,33 @@ struct ByteRing: ~Copyable {
     return taken
   }
 
+  /// Lets `body` append up to `count` bytes where they are to lie: as many as stand in one piece, at least one unless the
+  /// ring is full. Returns how many it appended.
+  mutating func fill(atMost wanted: Int, _ body: (inout OutputRawSpan) -> Void) -> Int {
+    let wanted = min(wanted, free)
+    guard wanted > 0 else { return 0 }
+    reserve(count + wanted)
+    let tail = unsafe (head + count) % storage.count
+    let room = unsafe min(wanted, storage.count - tail)
+    let region = unsafe UnsafeMutableRawBufferPointer(rebasing: storage[tail..<tail + room])
+    var output = unsafe OutputRawSpan(buffer: region, initializedCount: 0)
+    body(&output)
+    let added = unsafe output.finalize(for: region)
+    count += added
+    return added
+  }
+
+  /// Lends `body` the oldest bytes that stand in one piece, and drops as many of them as it says. Returns that number.
+  mutating func consume(_ body: (RawSpan) -> Int) -> Int {
+    guard count > 0 else { return 0 }
+    let piece = unsafe min(count, storage.count - head)
+    let taken = body(unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(rebasing: storage[head..<head + piece])))
+    precondition((0...piece).contains(taken), "no more can be taken than there is")
+    count -= taken
+    head = unsafe count == 0 ? 0 : (head + taken) % storage.count
+    return taken
+  }
+
   /// Drops all bytes.
   mutating func removeAll() {
     count = 0

@@ -69,13 +69,15 @@ typedef enum _Pnet__Mesh__V1__ErrorCode {
  * except inside Hello, where every unknown field is skipped. Nothing is renumbered and no number is used again.
  * Canonical form: fields in ascending order, shortest varints, repeated scalars packed, no singular field twice.
  * Writers write it. Readers accept every encoding that proto3 allows.
- * Caps: 256 fields in a Packet, 256 ranges in an Ack, 255 bytes in a service name, 2^62 - 1 for offset plus length.
+ * Caps: 256 fields in a Packet, 256 ranges in an Ack, 255 bytes in a service name, 2^62 - 1 for offset plus length and
+ * for the number of a packet.
+ * Strings are UTF-8 without NUL.
  */
 struct  Pnet__Mesh__V1__Packet
 {
   ProtobufCMessage base;
   /*
-   * from 1 on; 0 = unnumbered: never acknowledged and never sent again
+   * from 1 on, at most 2^62 - 1; 0 = unnumbered: never acknowledged and never sent again
    */
   uint64_t number;
   Pnet__Mesh__V1__Ack *ack;

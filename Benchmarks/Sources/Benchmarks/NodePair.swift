@@ -1,0 +1,105 @@
+import MeshCrypto
+import MeshNode
+import MeshPrimitives
+import MeshReliability
+import MeshSession
+
+/// Two nodes with a stream between them, whose bursts go from one to the other without a network, under a clock that is
+/// moved by hand.
+final class NodePair {
+  private static let delay: Int64 = 50_000
+
+  private var left: Node
+  private var right: Node
+  private let leftAddress = SocketAddress(IPAddress(v4: 0xC000_0201), port: 2552)
+  private let rightAddress = SocketAddress(IPAddress(v4: 0xC000_0202), port: 2552)
+  private var now = Instant(nanoseconds: 0)
+  private let burst = memory(65_536)
+  private let source = [UInt8](repeating: 0xA5, count: 65_536)
+  private let target = memory(65_536)
+  private var leftStream: StreamHandle?
+  private var rightStream: StreamHandle?
+
+  init(_ provider: CipherProvider) {
+    left = Self.node(provider)
+    right = Self.node(provider)
+    right.setService("bench", access: .peers)
+    _ = try! right.addPeer(PeerConfiguration(publicKey: left.publicKey), now: now)
+    let peer = try! left.addPeer(PeerConfiguration(publicKey: right.publicKey, endpoint: rightAddress), now: now)
+    left.connect(to: peer, now: now)
+    for _ in 0..<10_000 where leftStream == nil {
+      _ = step()
+      leftStream = try? left.openStream(to: peer, service: "bench")
+    }
+    for _ in 0..<10_000 where rightStream == nil { _ = step() }
+    precondition(rightStream != nil, "the nodes must connect")
+  }
+
+  private static func node(_ provider: CipherProvider) -> Node {
+    var entropy = SystemEntropy()
+    return Node(
+      privateKey: try! PrivateKey(generating: &entropy), entropy: entropy, provider: provider,
+      now: Instant(nanoseconds: 0))
+  }
+
+  /// Runs until `count` full datagrams have moved.
+  func move(_ count: Int) {
+    var moved = 0
+    var idle = 0
+    while moved < count {
+      let now = step()
+      moved += now
+      idle = now == 0 ? idle + 1 : 0
+      precondition(idle < 10_000, "datagrams must move")
+    }
+  }
+
+  /// What is due of each side goes to the other. Returns how many full datagrams moved.
+  private func step() -> Int {
+    if let leftStream {
+      while (try? left.write(source.bytes, to: leftStream)) == source.count {}
+    }
+    let wall = TAI64N(
+      secondsSince1970: 1_700_000_000 + now.nanoseconds / 1_000_000_000,
+      nanoseconds: UInt32(now.nanoseconds % 1_000_000_000))
+    var moved = Self.carry(from: &left, leftAddress, to: &right, burst, now, wall)
+    now = now.advanced(nanoseconds: Self.delay)
+    moved += Self.carry(from: &right, rightAddress, to: &left, burst, now, wall)
+    now = now.advanced(nanoseconds: Self.delay)
+    while left.nextEvent() != nil {}
+    while let event = right.nextEvent() {
+      if case .streamOpened(let stream, _, _) = event { rightStream = stream }
+    }
+    if let rightStream {
+      while true {
+        var output = OutputRawSpan(buffer: target, initializedCount: 0)
+        guard case .bytes? = try? right.read(rightStream, into: &output) else { break }
+      }
+    }
+    if let deadline = left.deadline, deadline <= now { left.handleTimeout(now: now) }
+    if let deadline = right.deadline, deadline <= now { right.handleTimeout(now: now) }
+    return moved
+  }
+
+  private static func carry(
+    from sender: inout Node, _ source: SocketAddress, to receiver: inout Node, _ burst: UnsafeMutableRawBufferPointer,
+    _ now: Instant, _ wall: TAI64N
+  ) -> Int {
+    var full = 0
+    for _ in 0..<2 {
+      var output = OutputRawSpan(buffer: burst, initializedCount: 0)
+      guard let sent = sender.nextTransmit(into: &output, now: now, wall: wall) else { return full }
+      var start = 0
+      let end = output.byteCount
+      while start < end {
+        let next = min(start + sent.segmentSize, end)
+        var datagram = MutableRawSpan(_unsafeBytes: UnsafeMutableRawBufferPointer(rebasing: burst[start..<next]))
+        receiver.handle(&datagram, from: source, ecn: sent.ecn, now: now)
+        if next - start > 1000 { full += 1 }
+        start = next
+      }
+      while receiver.serveHandshake(now: now) {}
+    }
+    return full
+  }
+}
