@@ -40,6 +40,7 @@ let package = Package(
     product("MeshNode"),
     product("MeshRuntime"),
     product("MeshSimulation"),
+    .executable(name: "pnet", targets: ["pnet"]),
     .plugin(name: "GenerateWire", targets: ["GenerateWire"]),
     .plugin(name: "CheckWire", targets: ["CheckWire"]),
   ],
@@ -47,6 +48,7 @@ let package = Package(
     // From Runtime upwards only.
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
   ],
   targets: [
     // Base: values that every layer speaks of.
@@ -95,6 +97,21 @@ let package = Package(
 
     .executableTarget(name: "Echo", dependencies: ["PNetMesh"], path: "Examples/Echo", swiftSettings: settings),
 
+    // The command line: what can be tested of it, and the program.
+    layer(
+      "Commands",
+      [
+        "MeshPrimitives", "MeshCrypto", "MeshRouting", "MeshNode", "MeshRuntime",
+        .product(name: "Logging", package: "swift-log"),
+      ]),
+    .executableTarget(
+      name: "pnet",
+      dependencies: [
+        "MeshCommands", "MeshPrimitives", "MeshRouting", "MeshRuntime",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      path: "Sources/pnet", swiftSettings: settings),
+
     // Virtual networks.
     layer("Simulation", ["MeshPrimitives"]),
 
@@ -125,6 +142,7 @@ let package = Package(
       [
         "MeshPrimitives", "MeshCrypto", "MeshSession", "MeshPacket", "MeshReliability", "MeshRouting", "MeshSimulation",
       ]),
+    tests("Commands", ["MeshPrimitives", "MeshRouting", "MeshRuntime"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -95,6 +95,10 @@ extension StaticString {
     guard let found = unsafe EVP_MD_fetch(nil, "BLAKE2S-256", nil) else { fatalError("libcrypto has no BLAKE2s") }
     return unsafe found
   }()
+  nonisolated(unsafe) static let sha256: OpaquePointer = {
+    guard let found = unsafe EVP_MD_fetch(nil, "SHA256", nil) else { fatalError("libcrypto has no SHA-256") }
+    return unsafe found
+  }()
   nonisolated(unsafe) static let mac: OpaquePointer = {
     guard let found = unsafe EVP_MAC_fetch(nil, "BLAKE2SMAC", nil) else { fatalError("libcrypto has no BLAKE2SMAC") }
     return unsafe found
