@@ -69,7 +69,8 @@ public struct Demo: Sendable {
     let name = path.split(separator: "/").last.map(String.init) ?? path
     let use = ["--key", fileB, "--peer", "\(keyA)@127.0.0.1:\(port)"]
 
-    let replies = try await call(["ping", keyA, "--count", "5", "--interval", "0.1", "--json"] + use, PingReply.self, &children)
+    let replies = try await call(
+      ["ping", keyA, "--count", "5", "--interval", "0.1", "--json"] + use, PingReply.self, &children)
     guard let best = replies.0.min(by: { $0.milliseconds < $1.milliseconds }) else {
       throw Failure("node B got no answer from node A", .unreachable)
     }
@@ -121,7 +122,8 @@ public struct Demo: Sendable {
     while let bytes = try await child.output?.read() { text += bytes }
     let exit = await child.exit()
     guard exit.code == 0 else {
-      throw Failure("'pnet \(arguments[0])' failed with exit code \(exit.code)", Failure.Code(rawValue: exit.code) ?? .failed)
+      throw Failure(
+        "'pnet \(arguments[0])' failed with exit code \(exit.code)", Failure.Code(rawValue: exit.code) ?? .failed)
     }
     return (try text.split(separator: 0x0A).map { try JSON.parse(type, Array($0)) }, exit.cpuSeconds)
   }
@@ -153,7 +155,8 @@ public struct Demo: Sendable {
         offset += UInt64(bytes.count)
       }
     } catch {
-      throw Failure("cannot make the \(megabytes) MB to be moved in \(directory): \(error); set TMPDIR to a roomier place")
+      throw Failure(
+        "cannot make the \(megabytes) MB to be moved in \(directory): \(error); set TMPDIR to a roomier place")
     }
     return path
   }

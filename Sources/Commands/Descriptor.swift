@@ -12,6 +12,8 @@ internal import Synchronization
   /// Ours alone, and set not to block. A descriptor that is shared with other processes, such as standard input, must
   /// stay as it is: it is waited for before each call.
   private let isOwned: Bool
+  /// Then a broken connection must not raise SIGPIPE.
+  private let isSocket: Bool
   private let state = Mutex(State())
 
   public static let standardInput = Descriptor(borrowing: 0)
@@ -21,6 +23,8 @@ internal import Synchronization
   init(owning descriptor: Int32) {
     self.descriptor = descriptor
     isOwned = true
+    var facts = stat()
+    isSocket = unsafe fstat(descriptor, &facts) == 0 && facts.st_mode & S_IFMT == S_IFSOCK
     _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
     _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
   }
@@ -28,6 +32,7 @@ internal import Synchronization
   private init(borrowing descriptor: Int32) {
     self.descriptor = descriptor
     isOwned = false
+    isSocket = false
   }
 
   deinit { if isOwned, !state.withLock({ $0.isClosed }) { Glibc.close(descriptor) } }
@@ -96,7 +101,9 @@ internal import Synchronization
       let limit = isOwned ? bytes.count - start : min(4096, bytes.count - start)
       if !isOwned { try await wait(.writable) }
       let result = unsafe bytes.withUnsafeBytes {
-        unsafe Glibc.write(descriptor, $0.baseAddress! + start, limit)
+        unsafe isSocket
+          ? send(descriptor, $0.baseAddress! + start, limit, Int32(MSG_NOSIGNAL))
+          : Glibc.write(descriptor, $0.baseAddress! + start, limit)
       }
       if result >= 0 {
         start += result

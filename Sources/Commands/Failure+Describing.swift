@@ -1,5 +1,5 @@
 internal import Glibc
-public import MeshRuntime
+internal import MeshRuntime
 
 extension Failure {
   /// Any error as one plain line and an exit code.

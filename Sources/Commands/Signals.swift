@@ -10,7 +10,7 @@ public enum Signals {
   ///
   /// - Parameter handler: Called with the signal, once; a second signal ends the process at once.
   public static func install(_ handler: @escaping @Sendable (Int32) -> Void) {
-    _ = unsafe signal(SIGPIPE, SIG_IGN)
+    _ = signal(SIGPIPE, SIG_IGN)
     var ends: [Int32] = [-1, -1]
     guard unsafe pipe(&ends) == 0 else { return }
     for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }

@@ -10,20 +10,32 @@ public enum StatusText {
     add("public key", status.publicKey)
     add("listening port", "\(status.port)")
     add("address", ([status.derivedAddress] + status.addresses).joined(separator: ", "))
-    let backends = status.backends.map { backend in
-      backend.upTo.map { "\(backend.backend) up to \($0) B" } ?? backend.backend
-    }
-    if !backends.isEmpty { add("cipher", backends.joined(separator: ", ")) }
+    if !status.backends.isEmpty { add("cipher", backends(status.backends)) }
     let dropped = status.drops.values.reduce(0, &+)
     if dropped > 0 {
       let reasons = status.drops.filter { $0.value > 0 }.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
-      add("dropped", "\(dropped) packets (\(reasons.prefix(4).map { "\($0.key) \($0.value)" }.joined(separator: ", ")))")
+      add(
+        "dropped", "\(dropped) packets (\(reasons.prefix(4).map { "\($0.key) \($0.value)" }.joined(separator: ", ")))")
     }
     for peer in order(status.peers) {
       lines.append("")
       lines += describe(peer, style)
     }
     return lines.joined(separator: "\n")
+  }
+
+  /// Neighbouring sizes of one backend as one: `ipsecMB up to 4096 B, libcrypto above`.
+  private static func backends(_ table: [MeshStatus.Backend]) -> String {
+    var parts: [String] = []
+    for (index, entry) in table.enumerated() where index + 1 == table.count || table[index + 1].backend != entry.backend
+    {
+      if let limit = entry.upTo {
+        parts.append("\(entry.backend) up to \(limit) B")
+      } else {
+        parts.append(parts.isEmpty ? entry.backend : "\(entry.backend) above")
+      }
+    }
+    return parts.joined(separator: ", ")
   }
 
   /// The latest handshake first, as `wg` has it.
@@ -52,7 +64,9 @@ public enum StatusText {
     }
     if let observed = peer.observedAddress { add("seen by it as", observed) }
     if peer.streams > 0 { add("streams", "\(peer.streams)") }
-    if peer.lostPackets > 0 { add("lost", "\(peer.lostPackets) packets, \(byteCount(peer.retransmittedBytes)) sent again") }
+    if peer.lostPackets > 0 {
+      add("lost", "\(peer.lostPackets) packets, \(byteCount(peer.retransmittedBytes)) sent again")
+    }
     if peer.receivedBytes > 0 || peer.sentBytes > 0 {
       add("transfer", "\(byteCount(peer.receivedBytes)) received, \(byteCount(peer.sentBytes)) sent")
     }

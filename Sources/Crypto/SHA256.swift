@@ -1,5 +1,5 @@
 internal import CMeshLibcrypto
-public import MeshPrimitives
+internal import MeshPrimitives
 
 /// SHA-256 (FIPS 180-4) of bytes that come in pieces, by libcrypto. For checking what was transferred; the protocol
 /// itself uses ``BLAKE2s``.

@@ -29,7 +29,9 @@ struct Bench: AsyncParsableCommand {
   func run() async throws {
     guard let peer else {
       return try await use.withNode { node in
-        do { try await node.serve(BenchService.name, from: .peers) { await BenchService.serve($0, on: node) } } catch is CancellationError {}
+        do {
+          try await node.serve(BenchService.name, from: .peers) { await BenchService.serve($0, on: node) }
+        } catch is CancellationError {}
       }
     }
     let target = try PeerArgument(peer)
@@ -38,10 +40,12 @@ struct Bench: AsyncParsableCommand {
       guard !json else { return Console.out(try JSON.pretty(result)) }
       Console.out("path        \(result.path)")
       Console.out(
-        "round trip  p50 \(decimal(result.latencyMillisecondsP50, digits: 3)) ms, p99 \(decimal(result.latencyMillisecondsP99, digits: 3)) ms (64 B over a stream, \(result.roundTrips) times)")
+        "round trip  p50 \(decimal(result.latencyMillisecondsP50, digits: 3)) ms, p99 \(decimal(result.latencyMillisecondsP99, digits: 3)) ms (64 B over a stream, \(result.roundTrips) times)"
+      )
       for (name, way) in [("up  ", result.up), ("down", result.down)] {
         Console.out(
-          "\(name)        \(decimal(way.megabitsPerSecond, digits: 0)) Mbit/s (\(byteCount(way.bytes)) in \(decimal(way.seconds, digits: 1)) s), \(decimal(way.cpuSecondsPerGB, digits: 2)) CPU s/GB, both ends")
+          "\(name)        \(decimal(way.megabitsPerSecond, digits: 0)) Mbit/s (\(byteCount(way.bytes)) in \(decimal(way.seconds, digits: 1)) s), \(decimal(way.cpuSecondsPerGB, digits: 2)) CPU s/GB, both ends"
+        )
       }
     }
   }
@@ -51,7 +55,8 @@ struct DemoCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "demo", abstract: "The first minute: two nodes on this machine, and a file moved by key.")
 
-  @Option(help: ArgumentHelp("Move this file. (default: one that is made up, half random, half text)", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("Move this file. (default: one that is made up, half random, half text)", valueName: "file"))
   var file: String?
 
   @Option(help: ArgumentHelp("Size of the file that is made up.", valueName: "megabytes"))
@@ -72,9 +77,12 @@ struct DemoCommand: AsyncParsableCommand {
     Console.out("")
     Console.out("path         \(report.path)")
     Console.out("round trip   \(decimal(report.roundTripMilliseconds, digits: 2)) ms")
-    Console.out("moved        \(byteCount(report.bytes)) in \(decimal(report.seconds, digits: 2)) s, until it was verified and on disk")
+    Console.out(
+      "moved        \(byteCount(report.bytes)) in \(decimal(report.seconds, digits: 2)) s, until it was verified and on disk"
+    )
     Console.out("throughput   \(decimal(report.megabitsPerSecond, digits: 0)) Mbit/s")
-    Console.out("CPU          \(decimal(report.cpuSecondsPerGB, digits: 2)) s per GB, both nodes, with hashing and files")
+    Console.out(
+      "CPU          \(decimal(report.cpuSecondsPerGB, digits: 2)) s per GB, both nodes, with hashing and files")
     Console.out("SHA-256      \(report.sha256), the same at both ends")
   }
 }

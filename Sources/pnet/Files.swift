@@ -42,7 +42,8 @@ struct Send: AsyncParsableCommand {
   static func describe(_ file: TransferredFile, _ verb: String) -> String {
     guard file.transferred > 0 || file.size == 0 else { return "\(file.name): \(byteCount(file.size)), there already" }
     let rate = file.seconds > 0 ? Double(file.transferred) * 8 / file.seconds / 1e6 : 0
-    let resumed = file.transferred < file.size ? " (the first \(byteCount(file.size - file.transferred)) were there)" : ""
+    let resumed =
+      file.transferred < file.size ? " (the first \(byteCount(file.size - file.transferred)) were there)" : ""
     return "\(file.name): \(byteCount(file.size)) \(verb) in \(decimal(file.seconds, digits: 2)) s, "
       + "\(decimal(rate, digits: 0)) Mbit/s, verified\(resumed)"
   }
@@ -111,7 +112,8 @@ struct Receive: AsyncParsableCommand {
         bar?.clear()
         guard !isQuiet || bar != nil else { return }
         Console.out(
-          try isJSON ? String(decoding: JSON.line(file), as: UTF8.self) : "\(Send.describe(file, "received")) from \(file.peer)")
+          try isJSON
+            ? String(decoding: JSON.line(file), as: UTF8.self) : "\(Send.describe(file, "received")) from \(file.peer)")
       }
       return nil
     } catch {

@@ -5,7 +5,9 @@ struct GenerateKey: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "genkey", abstract: "Make a private key, as 'wg genkey' does.")
 
-  @Option(name: [.short, .customLong("output")], help: ArgumentHelp("Write it to a new file of mode 0600.", valueName: "file"))
+  @Option(
+    name: [.short, .customLong("output")], help: ArgumentHelp("Write it to a new file of mode 0600.", valueName: "file")
+  )
   var output: String?
 
   func run() async throws {
@@ -20,7 +22,8 @@ struct GenerateKey: AsyncParsableCommand {
 
 struct DerivePublicKey: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "pubkey", abstract: "Read a private key from standard input and print its public key, as 'wg pubkey' does.")
+    commandName: "pubkey",
+    abstract: "Read a private key from standard input and print its public key, as 'wg pubkey' does.")
 
   func run() async throws {
     var text: [UInt8] = []

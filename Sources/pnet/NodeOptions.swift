@@ -30,10 +30,14 @@ struct UseOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Do without a running node: this file holds the key.", valueName: "file"))
   var key: String?
 
-  @Option(help: ArgumentHelp("Do without a running node: listen on this UDP port. (default: any free one)", valueName: "port"))
+  @Option(
+    help: ArgumentHelp("Do without a running node: listen on this UDP port. (default: any free one)", valueName: "port")
+  )
   var listen: UInt16?
 
-  @Option(parsing: .singleValue, help: ArgumentHelp("Do without a running node: know this peer. Repeatable.", valueName: "key[@host:port]"))
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp("Do without a running node: know this peer. Repeatable.", valueName: "key[@host:port]"))
   var peer: [String] = []
 
   @Option(help: ArgumentHelp("Seconds to wait for the peer.", valueName: "seconds"))
@@ -52,7 +56,8 @@ struct UseOptions: ParsableArguments {
   ) async throws {
     let isOwn = key != nil || listen != nil || !peer.isEmpty || target?.endpoint != nil
     if isOwn, node.isGiven {
-      throw Failure("--key, --listen and --peer start a node of the command's own: leave out --node and --control", .badInput)
+      throw Failure(
+        "--key, --listen and --peer start a node of the command's own: leave out --node and --control", .badInput)
     }
     let control = ControlClient(try node.path())
     let environment = ["PNET_KEY", "PNET_PEER"].contains { environmentValue($0) != nil }
@@ -88,13 +93,16 @@ struct UseOptions: ParsableArguments {
   /// `PNET_LISTEN`, or any free port.
   static func port(otherwise usual: UInt16 = 0) throws -> UInt16 {
     guard let text = environmentValue("PNET_LISTEN") else { return usual }
-    guard let port = UInt16(text) else { throw Failure("PNET_LISTEN is not a port from 0 to 65535: \(text)", .badInput) }
+    guard let port = UInt16(text) else {
+      throw Failure("PNET_LISTEN is not a port from 0 to 65535: \(text)", .badInput)
+    }
     return port
   }
 
   /// The peers of the flags, or else those of `PNET_PEER`, separated by commas or blanks.
   static func peers(_ flags: [String]) throws -> [Peer] {
-    let texts = flags.isEmpty
+    let texts =
+      flags.isEmpty
       ? (environmentValue("PNET_PEER") ?? "").split(whereSeparator: { $0 == "," || $0 == " " }).map(String.init) : flags
     return try texts.map { text in
       let argument = try PeerArgument(text)
@@ -105,7 +113,9 @@ struct UseOptions: ParsableArguments {
 
 /// Who may use what a command serves.
 struct AccessOptions: ParsableArguments {
-  @Option(parsing: .singleValue, help: ArgumentHelp("Serve only this peer. Repeatable. (default: all listed peers)", valueName: "key"))
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp("Serve only this peer. Repeatable. (default: all listed peers)", valueName: "key"))
   var from: [String] = []
 
   @Flag(help: "Serve everybody, strangers too.")

@@ -15,7 +15,8 @@ struct Status: AsyncParsableCommand {
 
   func run() async throws {
     let path = try node.path()
-    let name = path.split(separator: "/").last.map { $0.hasSuffix(".sock") ? String($0.dropLast(5)) : String($0) } ?? path
+    let name =
+      path.split(separator: "/").last.map { $0.hasSuffix(".sock") ? String($0.dropLast(5)) : String($0) } ?? path
     let control = ControlClient(path)
     repeat {
       let status = try await control.status()
@@ -84,7 +85,9 @@ struct Ping: AsyncParsableCommand {
 
   func validate() throws {
     guard count.map({ $0 > 0 }) ?? true else { throw ValidationError("--count must be at least 1.") }
-    guard (0.01...3600).contains(interval) else { throw ValidationError("--interval must be from 0.01 to 3600 seconds.") }
+    guard (0.01...3600).contains(interval) else {
+      throw ValidationError("--interval must be from 0.01 to 3600 seconds.")
+    }
   }
 
   func run() async throws {
@@ -121,7 +124,8 @@ struct Ping: AsyncParsableCommand {
       guard !json else { return }
       let mean = times.reduce(0, +) / Double(times.count)
       Console.out(
-        "\(times.count) of \(sent) answered; min/mean/max \(decimal(least, digits: 2))/\(decimal(mean, digits: 2))/\(decimal(most, digits: 2)) ms")
+        "\(times.count) of \(sent) answered; min/mean/max \(decimal(least, digits: 2))/\(decimal(mean, digits: 2))/\(decimal(most, digits: 2)) ms"
+      )
     }
   }
 }

@@ -23,7 +23,9 @@ struct Up: AsyncParsableCommand {
   @Option(help: ArgumentHelp("UDP port; 0 for any free one. (default: 2552)", valueName: "port"))
   var listen: UInt16?
 
-  @Option(parsing: .singleValue, help: ArgumentHelp("A peer, besides those of the file. Repeatable.", valueName: "key[@host:port]"))
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp("A peer, besides those of the file. Repeatable.", valueName: "key[@host:port]"))
   var peer: [String] = []
 
   @Option(help: "Whose handshakes are answered: those of listed peers, or any.")
@@ -54,7 +56,8 @@ struct Up: AsyncParsableCommand {
       let server = try ControlServer(path, for: local)
       if !quiet {
         Console.out("public key: \(local.mesh.publicKey)")
-        Console.out("listening on UDP port \(local.mesh.port); address \(local.mesh.derivedAddress); control socket \(path)")
+        Console.out(
+          "listening on UDP port \(local.mesh.port); address \(local.mesh.derivedAddress); control socket \(path)")
       }
       try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await server.run() }
