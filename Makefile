@@ -23,7 +23,7 @@ test: ## All tests that need no root and no foreign peer
 	@scripts/test
 
 soak: setup ## The random tests with many more seeds; more still: make soak FACTOR=100
-	PNET_SOAK=$(or $(FACTOR),20) swift test -c release -Xswiftc -enable-testing --scratch-path .build-soak --filter 'RandomPathTests|DifferentialTests|NodeTests'
+	@scripts/soak $(or $(FACTOR),20)
 
 install: setup ## Install pnet, with the Swift runtime linked in (PREFIX=/usr/local)
 	swift build -c release --product pnet --static-swift-stdlib --scratch-path .build-static

@@ -25,11 +25,6 @@ func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 
 func product(_ name: String) -> Product { .library(name: name, targets: [name]) }
 
-/// What `make docs` needs; nobody else resolves it.
-let documentation: [Package.Dependency] =
-  Context.environment["PNET_DOCS"] == nil
-  ? [] : [.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0")]
-
 let package = Package(
   name: "pnet-mesh",
   products: [
@@ -54,7 +49,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-  ] + documentation,
+  ],
   targets: [
     // Base: values that every layer speaks of.
     layer("Primitives"),
@@ -151,3 +146,8 @@ let package = Package(
   ],
   swiftLanguageModes: [.v6]
 )
+
+// What `make docs` needs; nobody else resolves it.
+if Context.environment["PNET_DOCS"] != nil {
+  package.dependencies.append(.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"))
+}
