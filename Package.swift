@@ -40,6 +40,7 @@ let package = Package(
     product("MeshNode"),
     product("MeshRuntime"),
     product("MeshSimulation"),
+    product("MeshCommands"),
     .executable(name: "pnet", targets: ["pnet"]),
     .plugin(name: "GenerateWire", targets: ["GenerateWire"]),
     .plugin(name: "CheckWire", targets: ["CheckWire"]),

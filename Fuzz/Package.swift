@@ -2,7 +2,7 @@
 // A package of its own: fuzzers need flags that a package for others must not have.
 import PackageDescription
 
-let layers = ["Primitives", "Crypto", "Session", "Packet", "Wire", "Reliability", "Routing", "Simulation"]
+let layers = ["Primitives", "Crypto", "Session", "Packet", "Wire", "Reliability", "Routing", "Commands", "Simulation"]
 
 /// A libFuzzer program for `function` of MeshFuzzing: `fuzz-<name>`, its corpus in `Corpus/<name>`.
 func fuzzer(_ name: String, _ folder: String) -> Target {
@@ -27,6 +27,7 @@ let package = Package(
     fuzzer("connection", "Connection"),
     fuzzer("ip", "IP"),
     fuzzer("text", "Text"),
+    fuzzer("config", "Config"),
   ],
   swiftLanguageModes: [.v6]
 )

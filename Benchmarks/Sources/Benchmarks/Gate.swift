@@ -9,7 +9,7 @@ public enum Gate {
   }
 
   /// Operations before counting starts: buffers, tables and pools have grown by then.
-  static let warmUp = 20_000
+  static let warmUp = 100_000
   /// Operations that are counted.
   public static let operations = 20_000
 

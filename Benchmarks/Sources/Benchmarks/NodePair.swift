@@ -56,9 +56,7 @@ final class NodePair {
 
   /// What is due of each side goes to the other. Returns how many full datagrams moved.
   private func step() -> Int {
-    if let leftStream {
-      while (try? left.write(source.bytes, to: leftStream)) == source.count {}
-    }
+    if let leftStream { Self.fill(&left, leftStream, source) }
     let wall = TAI64N(
       secondsSince1970: 1_700_000_000 + now.nanoseconds / 1_000_000_000,
       nanoseconds: UInt32(now.nanoseconds % 1_000_000_000))
@@ -79,6 +77,12 @@ final class NodePair {
     if let deadline = left.deadline, deadline <= now { left.handleTimeout(now: now) }
     if let deadline = right.deadline, deadline <= now { right.handleTimeout(now: now) }
     return moved
+  }
+
+  private static func fill(_ node: inout Node, _ stream: StreamHandle, _ source: [UInt8]) {
+    do {
+      while try node.write(source.bytes, to: stream) == source.count {}
+    } catch { fatalError("the stream must take bytes") }
   }
 
   private static func carry(

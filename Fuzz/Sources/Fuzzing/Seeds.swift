@@ -9,6 +9,7 @@ public enum Seeds {
     session.map { ("session", $0.0, $0.1) } + packets.map { ("packet", $0.0, $0.1) }
       + messages.map { ("wire", $0.0, $0.1) } + connection.map { ("connection", $0.0, $0.1) }
       + ip.map { ("ip", $0.0, $0.1) } + text.enumerated().map { ("text", "text-\($0.offset)", Array($0.element.utf8)) }
+      + config.map { ("config", $0.0, Array($0.1.utf8)) }
   }
 
   private static func step(_ step: SessionStep, _ arguments: UInt8...) -> [UInt8] { [step.rawValue] + arguments }
@@ -249,6 +250,50 @@ public enum Seeds {
     [
       "192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1", "192.0.2.1:51820", "[2001:db8::1]:2552", "[fe80::1%3]:2552",
       "10.0.0.0/8", "fd00::/8", "0.0.0.0/0", "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=",
+    ]
+  }
+
+  private static var config: [(String, String)] {
+    let key = "yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk="
+    let peer = "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg="
+    return [
+      (
+        "interface",
+        """
+        [Interface]
+        PrivateKey = \(key)
+        ListenPort = 51820
+        Address = 10.7.0.1/24, fd00:7::1/64
+        DNS = 1.1.1.1
+        MTU = 1380
+        FwMark = 0x1
+        Table = off
+        PostUp = iptables -A FORWARD -i %i -j ACCEPT; echo a=b
+        SaveConfig = true
+        #pnet Accept = any
+        #pnet Name = office
+        """
+      ),
+      (
+        "peers",
+        """
+        [Peer]
+        PublicKey = \(peer)
+        PresharedKey = \(key)
+        AllowedIPs = 10.7.0.2/32, fd00:7::2/128 # home
+        Endpoint = vpn.example.org:51820
+        PersistentKeepalive = 25\r
+        [peer]
+        publickey=\(key)
+        Endpoint=[2001:db8::1]:2552
+        AllowedIPs =
+        PersistentKeepalive = off
+        """
+      ),
+      (
+        "wrong",
+        "[Interface]\nPrivateKey = no\nListenPort = 70000\nAddress = 10/8\n[Peer]\nAllowedIPs = x/1\n[Other]\n=\n"
+      ),
     ]
   }
 }
