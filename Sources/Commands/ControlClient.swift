@@ -123,6 +123,8 @@ final class ControlStream: NodeStream {
     var stash: [[UInt8]] = []
     var isAtEnd = false
     var isFlushed = false
+    /// Why the stream failed, for all who ask from then on.
+    var failure: Failure?
   }
 
   let peer: PublicKey
@@ -164,31 +166,37 @@ final class ControlStream: NodeStream {
 
   /// Takes in one frame.
   private func step() async throws {
+    if let failure = state.withLock({ $0.failure }) { throw failure }
     let frame: (ControlFrame, [UInt8])?
     do { frame = try await channel.frame() } catch is DescriptorError { frame = nil }
-    guard let (kind, bytes) = frame else { throw Failure("the node went away", .noNode) }
-    switch kind {
-    case .data: if !bytes.isEmpty { state.withLock { $0.stash.append(bytes) } }
-    case .finish: state.withLock { $0.isAtEnd = true }
-    case .flushed: state.withLock { $0.isFlushed = true }
-    case .failure:
+    switch frame {
+    case .none: throw fail(Failure("the node went away", .noNode))
+    case .some((.data, let bytes)): if !bytes.isEmpty { state.withLock { $0.stash.append(bytes) } }
+    case .some((.finish, _)): state.withLock { $0.isAtEnd = true }
+    case .some((.flushed, _)): state.withLock { $0.isFlushed = true }
+    case .some((.failure, let bytes)):
       let refusal = try JSON.parse(ControlResponse.Refusal.self, bytes)
-      throw Failure(refusal.message, refusal.code)
+      throw fail(Failure(refusal.message, refusal.code))
     }
   }
 
-  func write(_ bytes: [UInt8]) async throws {
-    do { try await channel.send(.data, bytes) } catch let error as DescriptorError {
-      // Why the stream ended may be waiting to be read.
-      while !state.withLock({ $0.isAtEnd }), state.withLock({ $0.stash.count }) < 64 {
-        try await reading { try await step() }
-      }
-      throw error
+  private func fail(_ failure: Failure) -> Failure {
+    state.withLock { state in
+      if state.failure == nil { state.failure = failure }
+      return state.failure ?? failure
     }
   }
 
-  func finish() async throws {
-    do { try await channel.send(.finish) } catch is DescriptorError { throw Failure("the node went away", .noNode) }
+  func write(_ bytes: [UInt8]) async throws { try await send(.data, bytes) }
+
+  func finish() async throws { try await send(.finish) }
+
+  private func send(_ frame: ControlFrame, _ bytes: [UInt8] = []) async throws {
+    do { try await channel.send(frame, bytes) } catch is DescriptorError {
+      // The node has closed the connection. Why is in what it sent before, behind what is still to be read.
+      while state.withLock({ $0.stash.count < 64 }) { try await reading { try await step() } }
+      throw Failure("the stream is over", .broken)
+    }
   }
 
   func flushed() async throws {

@@ -120,4 +120,19 @@ import Testing
       await #expect(throws: (any Error).self) { while try await stream.read(upTo: 10) != nil {} }
     }
   }
+
+  @Test func `why a stream failed is told to who writes and to who reads`() async throws {
+    try await withNode { client, node in
+      node.state.withLock { $0.handlers["gone"] = { $0.reset() } }
+      let stream = try await client.open("gone", at: FakeNode.key, timeout: .seconds(1))
+      var failures: [Failure] = []
+      do { while true { try await stream.write([UInt8](repeating: 0, count: 1000)) } } catch {
+        failures.append(Failure(describing: error))
+      }
+      do { try await stream.finish() } catch { failures.append(Failure(describing: error)) }
+      do { while try await stream.read(upTo: 10) != nil {} } catch { failures.append(Failure(describing: error)) }
+      try #require(failures.count == 3)
+      #expect(failures.allSatisfy { $0 == failures[0] && $0.message.contains("Reset") })
+    }
+  }
 }
