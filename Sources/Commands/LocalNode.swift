@@ -16,7 +16,7 @@ public final class LocalNode: NodeAccess {
     public var identity: Identity
     public var port: UInt16 = 0
     public var peers: [Peer] = []
-    public var addresses: [IPPrefix] = []
+    public var addresses: [IPAddress] = []
     public var mtu: Int?
     public var acceptsAny = false
 

@@ -29,8 +29,11 @@ extension Node {
           forget(peer)
         }
         events.append(.strangerRemoved(id, key))
-      case .endpointChanged(let id, _):
-        if let peer = self[id] { markReady(peer) }
+      case .endpointChanged(let id, let endpoint):
+        guard let peer = self[id] else { continue }
+        // Another path: what the old one carried says nothing of it.
+        if peer.isConnected { peer.mtu.begin(to: endpoint, now: now) }
+        markReady(peer)
       }
     }
   }
@@ -95,6 +98,7 @@ extension Node {
     let wasConnected = peer.isConnected
     peer.isConnected = false
     peer.connection = nil
+    peer.mtu.end()
     if reason != .peerRestarted {
       peer.ownIncarnation = max(entropy.nextUInt64(), 1)
       peer.hello.connectionEnded()
@@ -134,6 +138,8 @@ extension Node {
     guard peer.hello.kind == .mesh else { return }
     var close = Wire.Close()
     close.incarnation = peer.ownIncarnation
+    close.field = peer.refusedField
+    peer.refusedField = 0
     switch reason {
     case .closedLocally(let code, let text): (close.code, close.reason) = (code, text)
     case .violation(let error): close.code = error.code

@@ -139,9 +139,25 @@ extension Node {
       case .pathReply(let reply): receive(reply, of: peer, from: source, now: now)
       case .other(FieldNumber.hello, let bytes): receiveHello(message.extracting(bytes), of: peer, now: now)
       case .other(FieldNumber.close, let bytes): receiveClose(message.extracting(bytes), of: peer, now: now)
-      default: break
+      case .message: refuse(FieldNumber.messages, of: peer, now: now)
+      case .datagram: refuse(FieldNumber.datagrams, of: peer, now: now)
+      case .relay: refuse(FieldNumber.relay, of: peer, now: now)
+      case .ipFragment: refuse(FieldNumber.ipFragments, of: peer, now: now)
+      case .other(let field, _): refuse(field, of: peer, now: now)
+      case .number, .ack, .stream, .maxData, .streamMaxData, .resetStream, .stopSending, .ping, .maxStreams,
+        .dataBlocked, .streamDataBlocked, .streamsBlocked:
+        break  // the connection's
       }
     }
+  }
+
+  /// A field that our `Hello` does not list. It carries content, so it cannot be skipped and yet acknowledged.
+  private mutating func refuse(_ field: UInt32, of peer: NodePeer, now: Instant) {
+    drops.count(.unsupportedField)
+    guard let connection = peer.connection else { return }
+    peer.refusedField = field
+    connection.machine.close(code: .unsupported, reason: "")
+    pumpConnection(of: peer, now: now)
   }
 
   private mutating func receive(_ reply: PathReply, of peer: NodePeer, from source: SocketAddress, now: Instant) {

@@ -48,7 +48,9 @@ extension Node {
       if peer.isConnected, let connection = peer.connection, let due = connection.machine.deadline, due <= now {
         connection.machine.handleTimeout(now: now)
         // Several probes in a row went unanswered: perhaps the path carries small packets only.
-        if connection.machine.consecutiveProbeTimeouts >= 3, peer.mtu.current > PathMTU.base { peer.mtu.collapse() }
+        if connection.machine.consecutiveProbeTimeouts >= 3, peer.mtu.current > PathMTU.base {
+          peer.mtu.collapse(now: now)
+        }
         pumpConnection(of: peer, now: now)
       }
       markReady(peer)
@@ -99,7 +101,10 @@ extension Node {
 
   /// What is due to a peer outside its connection.
   private mutating func sendControl(to peer: NodePeer, now: Instant) {
-    if peer.hello.due <= now, device.canSend(to: peer.id, now: now) { sendHello(to: peer, now: now) }
+    if peer.hello.due <= now {
+      // Without keys it waits for the next pair, with which the exchange begins again.
+      if device.canSend(to: peer.id, now: now) { sendHello(to: peer, now: now) } else { peer.hello.end() }
+    }
     if peer.mtu.due <= now, peer.isConnected {
       if let size = peer.mtu.nextProbe(token: entropy.nextUInt64(), now: now), let token = peer.mtu.probe {
         let content = size - WireGuard.transportOverhead

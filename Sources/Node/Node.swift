@@ -30,7 +30,7 @@ public struct Node: ~Copyable {
   public struct Configuration: Sendable {
     public var device = Device.Configuration()
     /// The node's own addresses inside the tunnel, besides the one derived from its key.
-    public var addresses: [IPPrefix] = []
+    public var addresses: [IPAddress] = []
     /// The MTU of the tunnel in bytes.
     public var mtu = 1420
     /// How connections behave; the peer's limits are its own affair.
@@ -82,7 +82,7 @@ public struct Node: ~Copyable {
     self.entropy = entropy
     incarnation = max(self.entropy.nextUInt64(), 1)
     derivedAddress = IPAddress(derivedFromAddressHash: privateKey.publicKey.addressHash().bytes)
-    ownAddresses = Set(configuration.addresses.map(\.address) + [derivedAddress])
+    ownAddresses = Set(configuration.addresses + [derivedAddress])
     pool = ChunkPool(capacity: configuration.bufferMemory)
     device = Device(
       privateKey: privateKey, configuration: configuration.device, entropy: entropy, provider: provider)
@@ -93,6 +93,9 @@ public struct Node: ~Copyable {
   public var sessionDrops: ReasonCounters<DropReason> { device.drops }
   /// The greatest timestamp sent: to be kept for the next node with this key.
   public var lastTimestamp: TAI64N { device.lastTimestamp }
+
+  /// Whether ``nextEvent()`` has something to tell. Sending can make events too.
+  public var hasEvents: Bool { eventsHead < events.count }
 
   /// The next thing that happened, oldest first.
   public mutating func nextEvent() -> NodeEvent? {

@@ -18,6 +18,8 @@ public enum NodeDropReason: UInt8, CaseIterable, Sendable {
   case beforeHello
   /// A packet that is not a valid `Packet` message.
   case malformedPacket
+  /// A field of `Packet` that this node did not say it understands. It ends the connection.
+  case unsupportedField
   /// More packets in a form other than the canonical one than a peer may send.
   case tooManyNonCanonical
 }

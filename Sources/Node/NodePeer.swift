@@ -29,6 +29,8 @@ final class NodePeer {
   /// Packets in other than canonical form that may still be read this second.
   var nonCanonicalBudget = 32
   var nonCanonicalSince = Instant(nanoseconds: .min)
+  /// The field of `Packet` that the connection was closed for.
+  var refusedField: UInt32 = 0
   /// Whether the peer waits in the node's ring of those that may have something to send.
   var isReady = false
 

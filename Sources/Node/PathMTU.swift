@@ -16,12 +16,23 @@ struct PathMTU {
   private var tries = 0
   private(set) var probe: UInt64?
 
-  /// Starts to probe towards `endpoint`.
+  private var family = IPAddress.Family.v4
+  /// PMTU_RAISE_TIMER (RFC 8899 §5.1.1): after a fall, larger sizes are tried again so much later.
+  private static let raiseAfter: Int64 = 600_000_000_000
+
+  /// Starts anew with a path towards `endpoint`.
   mutating func begin(to endpoint: SocketAddress, now: Instant) {
+    family = endpoint.address.family
+    current = Self.base
+    search(from: now)
+  }
+
+  private mutating func search(from start: Instant) {
     // Ethernet, and what is left of it under one more tunnel. Each is 32 bytes of WireGuard and a multiple of 16.
-    candidates = endpoint.address.family == .v4 ? [1392, 1472] : [1360, 1440]
+    candidates = family == .v4 ? [1392, 1472] : [1360, 1440]
     tries = 0
-    due = now
+    probe = nil
+    due = start
   }
 
   /// The size to be probed now, if one is due.
@@ -42,6 +53,9 @@ struct PathMTU {
     return size
   }
 
+  /// There is no connection that could probe.
+  mutating func end() { due = .distantFuture }
+
   /// A probe was answered: `true` when it was ours.
   mutating func handleReply(_ token: UInt64) -> Bool {
     guard let probe, probe == token, let size = candidates.last else { return false }
@@ -53,10 +67,8 @@ struct PathMTU {
   }
 
   /// Packets of the current size are lost one after the other while the peer lives: back to what every path carries.
-  mutating func collapse() {
+  mutating func collapse(now: Instant) {
     current = Self.base
-    candidates.removeAll()
-    due = .distantFuture
-    probe = nil
+    search(from: now.advanced(nanoseconds: Self.raiseAfter))
   }
 }

@@ -117,8 +117,7 @@ final class EngineCore {
       switch added {
       case .added: continue
       case .nothing:
-        _ = flush()
-        return
+        guard flush(), node.hasEvents else { return }
       case .full: guard flush() else { return }
       }
     }

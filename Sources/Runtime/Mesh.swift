@@ -31,7 +31,7 @@ public final class Mesh: Sendable {
     }
 
     /// The node's own addresses inside the tunnel, besides the one derived from its key.
-    public var addresses: [IPPrefix] = []
+    public var addresses: [IPAddress] = []
     /// The MTU of the tunnel, in bytes.
     public var mtu = 1420
     public var acceptance = Acceptance.listed

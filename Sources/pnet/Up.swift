@@ -111,7 +111,7 @@ struct Up: AsyncParsableCommand {
     }
     var settings = LocalNode.Settings(identity: try Identity(base64: secret))
     settings.port = try listen ?? UseOptions.port(otherwise: file?.listenPort ?? 2552)
-    settings.addresses = file?.addresses.map { IPPrefix($0.address) } ?? []
+    settings.addresses = file?.addresses.map(\.address) ?? []
     settings.mtu = file?.mtu
     settings.acceptsAny = try acceptance(file) == .any
     settings.peers = try peers(file)

@@ -28,6 +28,7 @@ final class NodeHost {
   var key: PublicKey { node.publicKey }
   var dropped: ReasonCounters<NodeDropReason> { node.drops }
   var deadline: Instant? { node.deadline }
+  var hasEvents: Bool { node.hasEvents }
   func find(_ key: PublicKey) -> PeerID? { node.peer(for: key) }
   func opened() -> [StreamHandle] {
     events.compactMap { if case .streamOpened(let stream, _, _) = $0 { stream } else { nil } }
@@ -44,9 +45,13 @@ final class NodeLab {
   var loss: UInt64 = 0
   /// Where datagrams of others than hosts go.
   var sink: ((_ datagram: [UInt8], _ from: SocketAddress, _ to: SocketAddress) -> Void)?
+  /// The timers of whoever is no host.
+  var sinkDeadline: () -> Instant? = { nil }
+  var sinkTimeout: () -> Void = {}
   private(set) var datagrams = 0
   /// A host that starts again has the key of the old one and other randomness.
   private var created: UInt64 = 0
+  private var idleRounds = 0
   private var random: SeededEntropy
   private var flying: [(at: Instant, datagram: [UInt8], from: SocketAddress, to: SocketAddress)] = []
   private var flyingHead = 0
@@ -131,7 +136,7 @@ final class NodeLab {
           )
         }
       }
-      if !moved { return }
+      if !moved, !host.hasEvents { return }
     }
   }
 
@@ -167,7 +172,11 @@ final class NodeLab {
     while true {
       var next = flyingHead < flying.count ? flying[flyingHead].at : nil
       for host in hosts { next = earliest(next, host.deadline) }
+      next = earliest(next, sinkDeadline())
       guard let next, next <= instant else { break }
+      // A deadline that stays in the past would keep an engine awake for ever.
+      idleRounds = next > now ? 0 : idleRounds + 1
+      precondition(idleRounds < 10_000, "a deadline at \(next) is due again and again at \(now)")
       now = max(now, next)
       while flyingHead < flying.count, flying[flyingHead].at <= now {
         let arrived = flying[flyingHead]
@@ -183,6 +192,7 @@ final class NodeLab {
         flyingHead = 0
       }
       for host in hosts where host.deadline.map({ $0 <= now }) ?? false { host.node.handleTimeout(now: now) }
+      if let due = sinkDeadline(), due <= now { sinkTimeout() }
       settle()
     }
     now = instant
