@@ -94,8 +94,8 @@ extension Node {
       if hasForeignFrames { receiveFrames(message, of: peer, from: source, now: now) }
     case .duplicate, .noRoom, .closed: break
     }
+    // What happened on the connection is worked off once for all packets of a batch, when the peer has its turn.
     markReady(peer)
-    pumpConnection(of: peer, now: now)
   }
 
   /// A packet that does not belong to a connection: it is checked as a whole before any of it is acted upon.

@@ -77,6 +77,7 @@ extension Node {
       }
       guard let peer = peers[Int(slot)], peer.isReady else { continue }
       peer.isReady = false
+      pumpConnection(of: peer, now: now)
       sendControl(to: peer, now: now)
       if let burst = nextBurst(to: peer, into: &output, now: now) {
         // Whoever had a turn goes to the end of the line.

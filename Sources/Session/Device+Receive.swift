@@ -91,12 +91,8 @@ extension Device {
   }
 
   func didReceive(_ peer: Peer, bytes: Int, now: Instant) {
-    peer.statistics.receivedBytes &+= UInt64(bytes)
-    peer.statistics.receivedPackets &+= 1
-    peer.timers.deadPeer = .distantFuture
-    if peer.persistentKeepalive > 0 {
-      peer.timers.persistentKeepalive = now.advanced(nanoseconds: peer.persistentKeepalive)
-    }
+    peer.statistics.countReceived(bytes)
+    peer.timers.didReceive(now: now, persistentKeepalive: peer.persistentKeepalive)
   }
 
   private mutating func didReceiveContent(_ peer: Peer, now: Instant) {

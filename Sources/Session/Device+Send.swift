@@ -159,8 +159,7 @@ extension Device {
 
   /// An authenticated packet of any kind leaves.
   mutating func didSend(_ peer: Peer, bytes: Int, now: Instant) {
-    peer.statistics.sentBytes &+= UInt64(bytes)
-    peer.statistics.sentPackets &+= 1
+    peer.statistics.countSent(bytes)
     peer.timers.keepalive = .distantFuture
     if peer.persistentKeepalive > 0 {
       peer.timers.persistentKeepalive = now.advanced(nanoseconds: peer.persistentKeepalive)

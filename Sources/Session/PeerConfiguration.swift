@@ -55,4 +55,14 @@ public struct PeerStatistics: Sendable {
   public internal(set) var droppedStaged: UInt64 = 0
 
   public init() {}
+
+  mutating func countReceived(_ bytes: Int) {
+    receivedBytes &+= UInt64(bytes)
+    receivedPackets &+= 1
+  }
+
+  mutating func countSent(_ bytes: Int) {
+    sentBytes &+= UInt64(bytes)
+    sentPackets &+= 1
+  }
 }

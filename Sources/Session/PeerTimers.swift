@@ -23,5 +23,11 @@ struct PeerTimers {
     min(min(min(retransmit, copy), min(keepalive, deadPeer)), min(min(erase, persistentKeepalive), unconfirmed))
   }
 
+  /// An authenticated packet came. `interval` is that of the persistent keepalive, 0 for none.
+  mutating func didReceive(now: Instant, persistentKeepalive interval: Int64) {
+    deadPeer = .distantFuture
+    if interval > 0 { persistentKeepalive = now.advanced(nanoseconds: interval) }
+  }
+
   mutating func disarmAll() { self = PeerTimers() }
 }
