@@ -15,6 +15,10 @@ public struct MeshStatus: Codable, Equatable, Sendable {
     public var endpoint: String?
     public var allowedIPs: [String]
     public var latestHandshakeSecondsAgo: Double?
+    /// Handshakes completed with the peer.
+    public var handshakes: UInt64
+    /// Packets for the peer that were given up before they could be sent.
+    public var droppedPackets: UInt64
     public var receivedBytes: UInt64
     public var sentBytes: UInt64
     public var roundTripMilliseconds: Double?

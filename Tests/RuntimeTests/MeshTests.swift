@@ -89,6 +89,7 @@ import Testing
     #expect(pong.roundTrip > .zero)
     let status = try await client.status()
     #expect(status.peers.first?.kind == "mesh" && status.peers.first?.isConnected == true)
+    #expect(status.peers.first?.handshakes == 1 && status.peers.first?.droppedPackets == 0)
     await client.close()
     await server.close()
   }
