@@ -3,7 +3,8 @@
 import PackageDescription
 
 let layers = [
-  "Primitives", "Replay", "Crypto", "Session", "Packet", "Wire", "Reliability", "Routing", "Node", "Simulation",
+  "Primitives", "Replay", "Crypto", "Session", "Packet", "Wire", "Reliability", "Routing", "Node", "Runtime",
+  "Simulation",
 ]
 
 let package = Package(
