@@ -28,6 +28,9 @@ public final class Mesh: Sendable {
       case listed
       /// Whoever knows our public key, as a stranger: only services for everybody are open to them.
       case any
+      /// As ``any``, but only keys that the closure returns `true` for. It is called with the verified key, on the engine
+      /// thread: it must not wait.
+      case predicate(@Sendable (PublicKey) -> Bool)
     }
 
     /// The node's own addresses inside the tunnel, besides the one derived from its key.
@@ -71,6 +74,7 @@ public final class Mesh: Sendable {
     switch configuration.acceptance {
     case .listed: settings.device.acceptance = .listed
     case .any: settings.device.acceptance = .any
+    case .predicate(let accepts): settings.device.acceptance = .predicate(accepts)
     }
     do throws(SocketError) {
       let provider = CipherProvider()

@@ -117,6 +117,25 @@ import Testing
     try await some.value
   }
 
+  @Test func `a predicate lets in strangers by their key`() async throws {
+    let (friend, other) = (Identity.generate(), Identity.generate())
+    var configuration = Mesh.Configuration()
+    let key = friend.publicKey
+    configuration.acceptance = .predicate { $0 == key }
+    let server = try await Mesh(identity: .generate(), configuration: configuration)
+    let serving = Self.serveEcho(server, from: .any)
+    for identity in [friend, other] {
+      let client = try await Mesh(
+        identity: identity, peers: [Peer(server.publicKey, at: "127.0.0.1:\(server.port)")])
+      let stream = try? await client.open("echo", at: server.publicKey, timeout: .milliseconds(500))
+      #expect((stream != nil) == (identity.publicKey == key))
+      await client.close()
+    }
+    #expect(try await server.status().drops["session.unknownPeer"]! > 0)
+    await server.close()
+    try await serving.value
+  }
+
   @Test func `a peer that is not listed, or not there, is a typed error`() async throws {
     let (client, server) = try await Self.pair(listing: false)
     let unknown = Identity.generate().publicKey
