@@ -53,10 +53,15 @@ extension Node {
 
   // MARK: - IP
 
+  /// Bytes of the largest echo request that is answered: with padding and WireGuard's 32 bytes it fits into 2,048.
+  private static let largestEcho = 2000
+
   private mutating func receiveIP(_ payload: inout MutableRawSpan, of peer: NodePeer, now: Instant) {
     guard let header = try? IPPacketHeader(parsing: payload.bytes) else { return drops.count(.malformedIP) }
     guard allowedIPs.lookup(header.source) == peer.id.slot else { return drops.count(.sourceNotAllowed) }
     guard ownAddresses.contains(header.destination) else { return drops.count(.noDestination) }
+    // A reply is as long as its request, and must fit into what `nextTransmit` is given at least.
+    guard header.totalLength <= min(configuration.mtu, Self.largestEcho) else { return drops.count(.noDestination) }
     var packet = payload._mutatingExtracting(0..<header.totalLength)
     guard EchoResponder.answer(&packet) else { return drops.count(.noDestination) }
     echoesAnswered &+= 1

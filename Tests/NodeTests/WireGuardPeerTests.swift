@@ -50,7 +50,7 @@ final class WireGuardPeer {
   private func flush() {
     while true {
       var transmit: MeshSession.Transmit?
-      let datagram = Array(capacity: 2048) {
+      let datagram = Array(capacity: 65_536) {
         transmit = device.nextTransmit(
           into: &$0, now: lab.now, wall: TAI64N(secondsSince1970: 1_700_000_000, nanoseconds: 0))
       }
@@ -116,6 +116,13 @@ final class WireGuardPeer {
     let request = Self.ping(from: [10, 7, 0, 2], to: [10, 7, 0, 1], size: size)
     #expect(Array(reply[24..<28 + size]) == Array(request[24..<28 + size]))
     #expect(host.node.echoesAnswered == 1)
+  }
+
+  @Test(arguments: [1393, 2100, 9000, 60_000]) func `a ping above the tunnel's MTU is dropped`(size: Int) throws {
+    let (lab, host, peer) = try Self.lab()
+    peer.send(Self.ping(from: [10, 7, 0, 2], to: [10, 7, 0, 1], size: size))
+    lab.run(for: .milliseconds(100))
+    #expect(host.node.echoesAnswered == 0 && host.dropped[.noDestination] == 1)
   }
 
   @Test func `so is its ping to the address that belongs to the node's key`() throws {
