@@ -24,18 +24,16 @@ public struct AllowedIPs: Sendable {
     case reserved(peer: UInt32)
   }
 
-  /// A prefix and whom it belongs to.
+  /// A prefix and whom it belongs to: 32 bytes, so that a lookup reads one cache line of it.
   struct Entry {
     var bits: AddressBits
+    var peer: UInt32
+    /// The next prefix that ends in the same node; free entries are chained by it too.
+    var nextInNode: Int32 = -1
     var length: UInt8
     var family: IPAddress.Family
     /// Whether it stays with its peer whatever is inserted.
     var isReserved: Bool
-    var peer: UInt32
-    /// The next prefix that ends in the same node; free entries are chained by it too.
-    var nextInNode: Int32 = -1
-    var nextOfPeer: Int32 = -1
-    var previousOfPeer: Int32 = -1
 
     var prefix: IPPrefix { IPPrefix(bits.address(family), length: Int(length))! }
 
@@ -44,6 +42,12 @@ public struct AllowedIPs: Sendable {
 
     @inline(__always)
     func contains(_ address: AddressBits) -> Bool { PrefixMask(length: Int(length)).agree(bits, address) }
+  }
+
+  /// The neighbours of an entry among those of its peer; -1: none.
+  struct PeerLinks {
+    var next: Int32 = -1
+    var previous: Int32 = -1
   }
 
   /// What insertion and removal need to know of a node, apart from what a lookup reads.
@@ -66,6 +70,8 @@ public struct AllowedIPs: Sendable {
   var slots: [Slot] = []
   var nodes: [Node] = []
   var entries: [Entry] = []
+  /// By the index of the entry; apart from it, since no lookup needs them.
+  var peerLinks: [PeerLinks] = []
   /// The roots of IPv4 and IPv6, and the entries of the prefixes of length 0.
   var rootV4 = Link.none
   var rootV6 = Link.none
@@ -154,7 +160,7 @@ public struct AllowedIPs: Sendable {
     var next = firstOfPeer[peer] ?? -1
     while next >= 0 {
       found.append(entries[Int(next)].prefix)
-      next = entries[Int(next)].nextOfPeer
+      next = peerLinks[Int(next)].next
     }
     return found.sorted()
   }
@@ -175,8 +181,8 @@ public struct AllowedIPs: Sendable {
     guard count < limit else { throw .full(limit: limit) }
     count += 1
     let entry = Entry(
-      bits: AddressBits(prefix.address), length: UInt8(prefix.length), family: prefix.address.family,
-      isReserved: reserving, peer: peer)
+      bits: AddressBits(prefix.address), peer: peer, length: UInt8(prefix.length), family: prefix.address.family,
+      isReserved: reserving)
     let index: Int
     if freeEntry >= 0 {
       index = Int(freeEntry)
@@ -185,6 +191,7 @@ public struct AllowedIPs: Sendable {
     } else {
       index = entries.count
       entries.append(entry)
+      peerLinks.append(PeerLinks())
     }
     linkToPeer(index)
     linkIntoTrie(index)
@@ -197,20 +204,18 @@ public struct AllowedIPs: Sendable {
   }
 
   private mutating func linkToPeer(_ index: Int) {
-    let peer = entries[index].peer
-    let next = firstOfPeer.updateValue(Int32(index), forKey: peer) ?? -1
-    entries[index].nextOfPeer = next
-    entries[index].previousOfPeer = -1
-    if next >= 0 { entries[Int(next)].previousOfPeer = Int32(index) }
+    let next = firstOfPeer.updateValue(Int32(index), forKey: entries[index].peer) ?? -1
+    peerLinks[index] = PeerLinks(next: next)
+    if next >= 0 { peerLinks[Int(next)].previous = Int32(index) }
   }
 
   private mutating func unlinkFromPeer(_ index: Int) {
-    let (next, previous) = (entries[index].nextOfPeer, entries[index].previousOfPeer)
-    if next >= 0 { entries[Int(next)].previousOfPeer = previous }
-    if previous >= 0 {
-      entries[Int(previous)].nextOfPeer = next
+    let links = peerLinks[index]
+    if links.next >= 0 { peerLinks[Int(links.next)].previous = links.previous }
+    if links.previous >= 0 {
+      peerLinks[Int(links.previous)].next = links.next
     } else {
-      firstOfPeer[entries[index].peer] = next >= 0 ? next : nil
+      firstOfPeer[entries[index].peer] = links.next >= 0 ? links.next : nil
     }
   }
 }
