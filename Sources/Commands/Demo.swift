@@ -57,7 +57,7 @@ public struct Demo: Sendable {
     let nodeA = try ChildProcess(
       [
         program, "up", "--quiet", "--while-input", "--key", fileA, "--listen", "0", "--peer", keyB, "--control", socket,
-        "--receive", inbox,
+        "--receive", inbox, "--state", directory,
       ], pipes: [.input, .output])
     children.append(nodeA)
     let control = ControlClient(socket)
@@ -67,7 +67,7 @@ public struct Demo: Sendable {
     say("node B  \(keyB)  a process that knows A's key and that port")
     let path = try file ?? makeFile(directory)
     let name = path.split(separator: "/").last.map(String.init) ?? path
-    let use = ["--key", fileB, "--peer", "\(keyA)@127.0.0.1:\(port)"]
+    let use = ["--key", fileB, "--peer", "\(keyA)@127.0.0.1:\(port)", "--state", directory]
 
     let replies = try await call(
       ["ping", keyA, "--count", "5", "--interval", "0.1", "--json"] + use, PingReply.self, &children)

@@ -1,7 +1,6 @@
 internal import Logging
 internal import MeshNode
 public import MeshPrimitives
-public import MeshRouting
 public import MeshRuntime
 internal import Synchronization
 
@@ -19,6 +18,8 @@ public final class LocalNode: NodeAccess {
     public var addresses: [IPAddress] = []
     public var mtu: Int?
     public var acceptsAny = false
+    /// Where to keep the last handshake's timestamp; `nil`: nowhere.
+    public var stateDirectory: String?
 
     public init(identity: Identity) { self.identity = identity }
   }
@@ -29,6 +30,7 @@ public final class LocalNode: NodeAccess {
     configuration.addresses = settings.addresses
     if let mtu = settings.mtu { configuration.mtu = mtu }
     configuration.acceptance = settings.acceptsAny ? .any : .listed
+    configuration.stateDirectory = settings.stateDirectory
     configuration.logger = Logger(label: "pnet") { _ in SwiftLogNoOpLogHandler() }
     mesh = try await Mesh(
       identity: settings.identity, listening: settings.port, peers: settings.peers, configuration: configuration)

@@ -48,3 +48,25 @@ public struct TAI64N: Comparable, Hashable, Sendable {
     (left.seconds, left.nanoseconds) < (right.seconds, right.nanoseconds)
   }
 }
+
+extension TAI64N: LosslessStringConvertible {
+  /// Reads what ``description`` gives. `nil` for anything else, and for nanoseconds of a second or more.
+  public init?(_ text: String) {
+    let digits = text.utf8.dropFirst()
+    // A sign is no digit, but the initialisers of integers take one.
+    guard text.utf8.count == 25, text.utf8.first == UInt8(ascii: "@"),
+      digits.allSatisfy({ $0 != UInt8(ascii: "+") && $0 != UInt8(ascii: "-") }),
+      let seconds = UInt64(Substring(digits.prefix(16)), radix: 16),
+      let nanoseconds = UInt32(Substring(digits.dropFirst(16)), radix: 16), nanoseconds < 1_000_000_000
+    else { return nil }
+    self.init(seconds: seconds, nanoseconds: nanoseconds)
+  }
+
+  /// The external form of TAI64N: `@` and the 12 bytes as 24 hexadecimal digits.
+  public var description: String {
+    func padded(_ digits: String, to count: Int) -> String {
+      String(repeating: "0", count: count - digits.utf8.count) + digits
+    }
+    return "@" + padded(String(seconds, radix: 16), to: 16) + padded(String(nanoseconds, radix: 16), to: 8)
+  }
+}

@@ -17,6 +17,7 @@ final class EngineCore {
   var outgoing: SendBatch
   let mailbox: Mailbox
   let readyPipes: ReadyList
+  private let timestamps: TimestampFile?
   let logger: Logger
   var now: Instant
 
@@ -35,13 +36,17 @@ final class EngineCore {
   private var isStopping = false
   private var handshakeCredit: Int64 = 0
   private var clocks: (monotonic: Instant, wall: Instant)
+  private var lastTimestamp: TAI64N
 
   private static let socketToken: UInt64 = 1
 
   init(
-    node: consuming Node, socket: consuming UDPSocket, poller: consuming Poller, mailbox: Mailbox, logger: Logger
+    node: consuming Node, socket: consuming UDPSocket, poller: consuming Poller, mailbox: Mailbox,
+    timestamps: TimestampFile?, logger: Logger
   ) throws(SocketError) {
     self.mailbox = mailbox
+    self.timestamps = timestamps
+    lastTimestamp = node.lastTimestamp
     self.logger = logger
     readyPipes = ReadyList(doorbell: poller.doorbell)
     try poller.add(socket.descriptor, token: Self.socketToken)
@@ -71,6 +76,7 @@ final class EngineCore {
       expireCalls()
       drain()
       serveHandshakes(gotData: gotData, began: began)
+      keepTimestamp()
     }
     for gate in opening.map(\.gate) { gate.settle(.failure(MeshError.closed)) }
     for ping in pings.values { ping.gate.settle(.failure(MeshError.closed)) }
@@ -165,6 +171,12 @@ final class EngineCore {
     guard abs(drift) > 2_000_000_000 || overslept > 180_000_000_000 else { return }
     logger.notice("the clock jumped or the process was stopped: all session keys are erased")
     node.eraseAllKeys(now: now)
+  }
+
+  private func keepTimestamp() {
+    guard let timestamps, lastTimestamp != node.lastTimestamp else { return }
+    lastTimestamp = node.lastTimestamp
+    timestamps.keep(lastTimestamp)
   }
 
   private func attendPipes() {

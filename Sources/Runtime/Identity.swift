@@ -59,7 +59,7 @@ public enum IdentityError: Error, Equatable, Sendable, CustomStringConvertible {
 
   public var description: String {
     switch self {
-    case .unreadable(let path, let errno): "cannot read \(path): \(unsafe String(cString: strerror(errno)))"
+    case .unreadable(let path, let errno): "cannot read \(path): \(systemMessage(errno))"
     case .readableByOthers(let path): "others can read the private key in \(path); run: chmod 600 \(path)"
     case .noKey(let path): "\(path) holds no private key; make one with: pnet genkey -o FILE"
     }

@@ -2,7 +2,6 @@ public import Logging
 internal import MeshCrypto
 public import MeshNode
 public import MeshPrimitives
-public import MeshRouting
 internal import MeshSession
 public import ServiceLifecycle
 internal import Synchronization
@@ -38,6 +37,10 @@ public final class Mesh: Sendable {
     /// The MTU of the tunnel, in bytes.
     public var mtu = 1420
     public var acceptance = Acceptance.listed
+    /// A directory for what must survive a restart: the timestamp of the last handshake, in a file named by the public
+    /// key. Made, of mode 0700, when it is missing. `nil`: nothing is kept, and peers refuse the node when it starts
+    /// again with a clock that went back meanwhile.
+    public var stateDirectory: String?
     /// Keys, payloads and addresses are never logged above debug.
     public var logger = Logger(label: "pnet-mesh")
 
@@ -52,6 +55,7 @@ public final class Mesh: Sendable {
 
   private let mailbox: Mailbox
   private let thread: EngineThread
+  private let timestamps: TimestampFile?
   private let calls = Atomic<UInt64>(0)
   private let addresses: [String]
   private let backends: [MeshStatus.Backend]
@@ -67,10 +71,14 @@ public final class Mesh: Sendable {
     configuration: Configuration = Configuration()
   ) async throws {
     let resolved = try await Self.resolve(peers)
+    timestamps = try configuration.stateDirectory.map { directory throws(MeshError) in
+      try TimestampFile(in: directory, key: identity.publicKey)
+    }
     var settings = Node.Configuration()
     settings.addresses = configuration.addresses
     settings.mtu = configuration.mtu
     settings.connectTimeout = .seconds(10)
+    if let timestamps { settings.device.lastTimestamp = timestamps.initial }
     switch configuration.acceptance {
     case .listed: settings.device.acceptance = .listed
     case .any: settings.device.acceptance = .any
@@ -94,7 +102,8 @@ public final class Mesh: Sendable {
       let poller = try Poller()
       mailbox = Mailbox(doorbell: poller.doorbell)
       let core = try EngineCore(
-        node: node, socket: socket, poller: poller, mailbox: mailbox, logger: configuration.logger)
+        node: node, socket: socket, poller: poller, mailbox: mailbox, timestamps: timestamps,
+        logger: configuration.logger)
       let handed = Handed(core: core)
       thread = try EngineThread(name: "pnet-engine") { handed.core.run() }
     } catch {
@@ -186,6 +195,7 @@ public final class Mesh: Sendable {
   public func close() async {
     mailbox.post { $0.stop() }
     await thread.finished()
+    await timestamps?.flushed()
   }
 
   /// Runs `body` on the engine thread and waits for its result.

@@ -23,6 +23,8 @@ public enum MeshError: Error, Equatable, Sendable {
   case busy
   case invalidPeer(String)
   case portInUse(UInt16)
+  /// The state directory cannot be used.
+  case state(String)
   case system(String)
   /// The mesh was closed.
   case closed
@@ -42,7 +44,7 @@ extension MeshError: CustomStringConvertible {
     case .busy: "two tasks use the same direction of a stream at once"
     case .invalidPeer(let problem): problem
     case .portInUse(let port): "UDP port \(port) is in use; choose another, or 0 for any"
-    case .system(let problem): problem
+    case .state(let problem), .system(let problem): problem
     case .closed: "the mesh is closed"
     }
   }

@@ -23,9 +23,35 @@ struct NodeOptions: ParsableArguments {
   }
 }
 
+/// Where a node with a key of its own keeps what must survive restarts.
+struct StateOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Keep the last handshake's timestamp in this directory. (default: /var/lib/pnet for root, ~/.local/state/pnet)",
+      valueName: "directory"))
+  var state: String?
+
+  /// Starts a node that keeps its state. One without a place for it is started all the same, unless the place was
+  /// asked for.
+  func start(_ settings: LocalNode.Settings, onStop: @escaping @Sendable () -> Void = {}) async throws -> LocalNode {
+    var settings = settings
+    settings.stateDirectory = state ?? environmentValue("PNET_STATE")
+    guard settings.stateDirectory == nil, let usual = StatePath.directory() else {
+      return try await LocalNode(settings, onStop: onStop)
+    }
+    settings.stateDirectory = usual
+    do { return try await LocalNode(settings, onStop: onStop) } catch let MeshError.state(problem) {
+      Console.note("warning: \(problem). Peers refuse this node if it starts again with a clock that went back.")
+      settings.stateDirectory = nil
+      return try await LocalNode(settings, onStop: onStop)
+    }
+  }
+}
+
 /// The running node, or one of the command's own.
 struct UseOptions: ParsableArguments {
   @OptionGroup var node: NodeOptions
+  @OptionGroup var state: StateOptions
 
   @Option(help: ArgumentHelp("Do without a running node: this file holds the key.", valueName: "file"))
   var key: String?
@@ -64,7 +90,7 @@ struct UseOptions: ParsableArguments {
     if !isOwn, node.isGiven || !environment { return try await body(control) }
     if !isOwn, try control.isRunning() { return try await body(control) }
 
-    let own = try await LocalNode(try settings(target))
+    let own = try await start(target)
     do { try await body(own) } catch {
       await own.close()
       throw error
@@ -72,9 +98,10 @@ struct UseOptions: ParsableArguments {
     await own.close()
   }
 
-  private func settings(_ target: PeerArgument?) throws -> LocalNode.Settings {
+  private func start(_ target: PeerArgument?) async throws -> LocalNode {
     var settings: LocalNode.Settings
-    if let path = key ?? environmentValue("PNET_KEY") {
+    let keyFile = key ?? environmentValue("PNET_KEY")
+    if let path = keyFile {
       settings = LocalNode.Settings(identity: try Identity(base64: KeyFile.privateKey(path)))
     } else {
       settings = LocalNode.Settings(identity: .generate())
@@ -87,7 +114,8 @@ struct UseOptions: ParsableArguments {
     }
     settings.peers = peers
     settings.port = try listen ?? Self.port()
-    return settings
+    // Nobody remembers a fresh key.
+    return keyFile == nil ? try await LocalNode(settings) : try await state.start(settings)
   }
 
   /// `PNET_LISTEN`, or any free port.

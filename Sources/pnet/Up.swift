@@ -32,6 +32,7 @@ struct Up: AsyncParsableCommand {
   var accept: Accept?
 
   @OptionGroup var node: NodeOptions
+  @OptionGroup var state: StateOptions
 
   @Option(help: ArgumentHelp("Take files from listed peers into this directory.", valueName: "directory"))
   var receive: String?
@@ -51,7 +52,7 @@ struct Up: AsyncParsableCommand {
     let directory = try receive.map { path throws(Failure) in try ReceiveDirectory(path) }
     let path = try node.path(fileName: file?.name)
     let (stopped, stop) = AsyncStream.makeStream(of: Void.self)
-    let local = try await LocalNode(settings) { stop.finish() }
+    let local = try await state.start(settings) { stop.finish() }
     do {
       let server = try ControlServer(path, for: local)
       if !quiet {

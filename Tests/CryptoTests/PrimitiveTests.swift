@@ -227,4 +227,19 @@ private let sunscreen = Array(
     }
     #expect(TAI64N(secondsSince1970: 5, nanoseconds: 1) == TAI64N(secondsSince1970: 5, nanoseconds: 0xFF_FFFF))
   }
+
+  @Test func `its text is the external form of TAI64N, and is read back`() {
+    let time = TAI64N(secondsSince1970: 0, nanoseconds: 0x0100_0000)
+    #expect(time.description == "@400000000000000a01000000")
+    for time in [time, .zero, TAI64N(secondsSince1970: 1 << 40, nanoseconds: 999_999_999)] {
+      #expect(TAI64N(time.description) == time)
+    }
+  }
+
+  @Test(arguments: [
+    "", "@", "400000000000000a01000000", "@400000000000000a0100000", "@400000000000000a010000000",
+    "@+00000000000000a01000000", "@400000000000000a+1000000", "@400000000000000g01000000", "@400000000000000a3b9aca00",
+  ]) func `a text that is no time is refused`(text: String) {
+    #expect(TAI64N(text) == nil)
+  }
 }

@@ -35,7 +35,7 @@ extension SocketError: CustomStringConvertible {
     case .notPermitted(let port): "UDP port \(port) is not permitted to this user; choose one above 1023"
     case .addressNotAvailable: "the address to listen on is none of this machine's"
     case .outOfMemory: "there is no memory for network buffers"
-    case .system(let operation, let errno): "\(operation): \(unsafe String(cString: strerror(errno)))"
+    case .system(let operation, let errno): "\(operation): \(systemMessage(errno))"
     }
   }
 }
