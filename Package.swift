@@ -48,6 +48,7 @@ let package = Package(
   dependencies: [
     // From Runtime upwards only.
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
   ],
@@ -90,6 +91,7 @@ let package = Package(
       [
         "MeshPrimitives", "MeshCrypto", "MeshSession", "MeshPacket", "MeshReliability", "MeshRouting", "MeshNode",
         "CMeshLinux", .product(name: "Logging", package: "swift-log"),
+        .product(name: "CoreMetrics", package: "swift-metrics"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ]),
     .target(
@@ -136,7 +138,12 @@ let package = Package(
     tests("Wire", ["MeshPrimitives", "MeshPacket"]),
     tests("Reliability", ["MeshPrimitives", "MeshPacket", "MeshSimulation"]),
     tests("Routing", ["MeshPrimitives"]),
-    tests("Runtime", ["MeshPrimitives", "MeshCrypto", "MeshSession", "MeshNode", "MeshPacket"]),
+    tests(
+      "Runtime",
+      [
+        "MeshPrimitives", "MeshCrypto", "MeshSession", "MeshNode", "MeshPacket",
+        .product(name: "MetricsTestKit", package: "swift-metrics"),
+      ]),
     tests("Simulation", ["MeshPrimitives"]),
     tests(
       "Node",

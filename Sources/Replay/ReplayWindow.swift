@@ -11,7 +11,7 @@
 /// ```
 ///
 /// ``commit(_:)`` decides again, so that a batch may be checked as a whole before any of it is committed. A window owns
-/// one allocation, made at `init` and freed when the window goes; nothing else allocates.
+/// one allocation, made at `init` and freed when the window goes; only ``widen(to:)`` makes another.
 @frozen @safe
 public struct ReplayWindow: ~Copyable {
   /// What the window says of a counter.
@@ -33,9 +33,9 @@ public struct ReplayWindow: ~Copyable {
   /// The greatest capacity that ``init(capacity:)`` takes: 512 KiB of storage.
   @inlinable public static var maximumCapacity: Int { 64 * 65_536 - 64 }
 
-  @usableFromInline let words: UnsafeMutablePointer<UInt64>
+  @usableFromInline var words: UnsafeMutablePointer<UInt64>
   /// The number of words less one; a power of two less one.
-  @usableFromInline let mask: UInt64
+  @usableFromInline var mask: UInt64
   /// The highest accepted counter; 0 also while none was accepted (then no bit is set).
   @usableFromInline var last: UInt64 = 0
 
@@ -45,13 +45,17 @@ public struct ReplayWindow: ~Copyable {
   ///   ``maximumCapacity``. It is rounded up to the next 64 · 2^k − 64 (64, 192, 448, … 8,128, 16,320, 32,704, …), for
   ///   one word of the ring is always being filled. WireGuard's is 8,128, in 1 KiB.
   public init(capacity: Int = 8128) {
-    precondition(
-      (1...Self.maximumCapacity).contains(capacity), "a window has a capacity of 1 to \(Self.maximumCapacity)")
-    var count = 2
-    while 64 * count - 64 < capacity { count *= 2 }
+    let count = Self.wordCount(capacity)
     unsafe words = .allocate(capacity: count)
     unsafe words.initialize(repeating: 0, count: count)
     mask = UInt64(count - 1)
+  }
+
+  private static func wordCount(_ capacity: Int) -> Int {
+    precondition((1...maximumCapacity).contains(capacity), "a window has a capacity of 1 to \(maximumCapacity)")
+    var count = 2
+    while 64 * count - 64 < capacity { count *= 2 }
+    return count
   }
 
   deinit { unsafe words.deallocate() }
@@ -95,6 +99,26 @@ public struct ReplayWindow: ~Copyable {
   public mutating func reset() {
     last = 0
     unsafe words.update(repeating: 0, count: Int(mask) + 1)
+  }
+
+  /// Gives the window a greater capacity; does nothing when it has as much. Counters of which it knows nothing any
+  /// more stay refused, as `.replayed`: some of them may have been accepted.
+  ///
+  /// - Parameter capacity: As for ``init(capacity:)``. The storage is allocated anew.
+  public mutating func widen(to capacity: Int) {
+    let count = Self.wordCount(capacity)
+    guard count > Int(mask) + 1 else { return }
+    let wider = unsafe UnsafeMutablePointer<UInt64>.allocate(capacity: count)
+    unsafe wider.initialize(repeating: 0, count: count)
+    let newest = last >> 6
+    for age in 0...min(newest, UInt64(count - 1)) {
+      let word = newest - age
+      let known = age <= mask ? unsafe words[Int(word & mask)] : .max
+      unsafe wider[Int(word & UInt64(count - 1))] = known
+    }
+    unsafe words.deallocate()
+    unsafe words = wider
+    mask = UInt64(count - 1)
   }
 
   /// Empties the words behind that of `last` up to word number `newest`: at most once around the ring.

@@ -138,8 +138,8 @@ extension MeshStatus.Peer {
       isConnected: peer.isConnected, endpoint: peer.endpoint?.description,
       allowedIPs: peer.allowedIPs.map(\.description),
       latestHandshakeSecondsAgo: peer.session.lastHandshake.map { milliseconds(now - $0) / 1000 },
-      handshakes: peer.session.handshakes, droppedPackets: peer.session.droppedStaged,
-      receivedBytes: peer.session.receivedBytes, sentBytes: peer.session.sentBytes,
+      handshakes: peer.session.traffic.handshakes, droppedPackets: peer.session.droppedStaged,
+      receivedBytes: peer.session.traffic.receivedBytes, sentBytes: peer.session.traffic.sentBytes,
       roundTripMilliseconds: peer.connection.flatMap {
         $0.smoothedRTT == .zero ? nil : milliseconds($0.smoothedRTT)
       }, packetSize: peer.packetSize, congestionWindow: peer.connection?.congestionWindow,

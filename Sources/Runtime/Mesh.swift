@@ -1,3 +1,4 @@
+public import CoreMetrics
 public import Logging
 internal import MeshCrypto
 public import MeshNode
@@ -43,6 +44,10 @@ public final class Mesh: Sendable {
     public var stateDirectory: String?
     /// Keys, payloads and addresses are never logged above debug.
     public var logger = Logger(label: "pnet-mesh")
+    /// Where figures go, such as `MetricsSystem.factory`; `nil`: nowhere. The labels begin with `pnet_`.
+    public var metrics: (any MetricsFactory)?
+    /// How often figures are reported; the last time when the mesh closes.
+    public var metricsInterval = Duration.seconds(10)
 
     public init() {}
   }
@@ -56,6 +61,7 @@ public final class Mesh: Sendable {
   private let mailbox: Mailbox
   private let thread: EngineThread
   private let timestamps: TimestampFile?
+  private let reporting: Task<Void, Never>?
   private let calls = Atomic<UInt64>(0)
   private let addresses: [String]
   private let backends: [MeshStatus.Backend]
@@ -106,13 +112,19 @@ public final class Mesh: Sendable {
         logger: configuration.logger)
       let handed = Handed(core: core)
       thread = try EngineThread(name: "pnet-engine") { handed.core.run() }
+      reporting = configuration.metrics.map { [mailbox] factory in
+        Task { await Self.report(to: factory, every: configuration.metricsInterval, from: mailbox) }
+      }
     } catch {
       if case .portInUse(let port) = error { throw MeshError.portInUse(port) }
       throw MeshError.system("\(error)")
     }
   }
 
-  deinit { mailbox.post { $0.stop() } }
+  deinit {
+    reporting?.cancel()
+    mailbox.post { $0.stop() }
+  }
 
   /// The core on its way to the engine thread: the thread that made it does not touch it again.
   private struct Handed: @unchecked Sendable { let core: EngineCore }
@@ -193,6 +205,8 @@ public final class Mesh: Sendable {
 
   /// Tells all peers, ends all streams and gives the port back. Harmless when it is closed already.
   public func close() async {
+    reporting?.cancel()
+    await reporting?.value
     mailbox.post { $0.stop() }
     await thread.finished()
     await timestamps?.flushed()
@@ -203,6 +217,20 @@ public final class Mesh: Sendable {
     let gate = Gate<Value>()
     guard mailbox.post({ core in gate.settle(Result { try body(core) }) }) else { throw MeshError.closed }
     return try await gate.value()
+  }
+
+  /// Reports until the task is cancelled, and then once more.
+  private static func report(to factory: any MetricsFactory, every interval: Duration, from mailbox: Mailbox) async {
+    var metrics = MeshMetrics(factory)
+    while true {
+      let isLast = (try? await Task.sleep(for: interval)) == nil
+      let gate = Gate<NodeTotals>()
+      guard mailbox.post({ core in gate.settle(.success(core.node.totals)) }) else { return }
+      // The answer is waited for though this task may be cancelled.
+      guard let totals = try? await Task.detached(operation: { try await gate.value() }).value else { return }
+      metrics.record(totals)
+      if isLast { return }
+    }
   }
 }
 

@@ -238,7 +238,8 @@ extension Device {
     peer.timers.unconfirmed = .distantFuture
     peer.retries = 0
     peer.sentLastMinuteHandshake = false
-    peer.statistics.handshakes &+= 1
+    traffic.handshakes &+= 1
+    peer.statistics.traffic.handshakes &+= 1
     peer.statistics.lastHandshake = now
     events.append(.established(peer.id, isInitiator: isInitiator))
     if !peer.staged.isEmpty { markReady(peer) }

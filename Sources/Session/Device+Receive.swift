@@ -90,8 +90,9 @@ extension Device {
     handshakeCompleted(peer, isInitiator: false, now: now)
   }
 
-  func didReceive(_ peer: Peer, bytes: Int, now: Instant) {
-    peer.statistics.countReceived(bytes)
+  mutating func didReceive(_ peer: Peer, bytes: Int, now: Instant) {
+    traffic.countReceived(bytes)
+    peer.statistics.traffic.countReceived(bytes)
     peer.timers.didReceive(now: now, persistentKeepalive: peer.persistentKeepalive)
   }
 

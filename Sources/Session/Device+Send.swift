@@ -159,7 +159,8 @@ extension Device {
 
   /// An authenticated packet of any kind leaves.
   mutating func didSend(_ peer: Peer, bytes: Int, now: Instant) {
-    peer.statistics.countSent(bytes)
+    traffic.countSent(bytes)
+    peer.statistics.traffic.countSent(bytes)
     peer.timers.keepalive = .distantFuture
     if peer.persistentKeepalive > 0 {
       peer.timers.persistentKeepalive = now.advanced(nanoseconds: peer.persistentKeepalive)

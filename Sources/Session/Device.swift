@@ -83,6 +83,8 @@ public struct Device: ~Copyable {
   public let configuration: Configuration
   /// Packets dropped, by reason.
   public internal(set) var drops = ReasonCounters<DropReason>()
+  /// What all peers together sent and received, those that are gone included.
+  public internal(set) var traffic = Traffic()
   /// The greatest timestamp sent so far: to be kept, and given to the next device with the same key.
   public internal(set) var lastTimestamp: TAI64N
 
@@ -101,7 +103,8 @@ public struct Device: ~Copyable {
   var queue: HandshakeQueue
   var checker: CookieChecker
   var limiter = RateLimiter()
-  var strangerLimiter = RateLimiter()
+  /// A tenth of a core's time at the most goes to the first handshakes of strangers.
+  var strangerLimiter = RateLimiter(overall: RateLimiter.Bucket(perSecond: 500, burst: 100))
   /// Room for one handshake message.
   var scratch: [UInt8] = []
   /// State of the generator of jitter. Jitter needs no secrecy.
@@ -206,9 +209,13 @@ public struct Device: ~Copyable {
     peer.presharedKey = key
   }
 
-  /// Counters that replay windows span from the next key pair on: 8,128 as WireGuard has it, more where packets take
-  /// paths of different delay.
-  public mutating func setReplayWindow(_ capacity: Int, of id: PeerID) { self[id]?.replayWindow = capacity }
+  /// Counters that replay windows span, from now on: 8,128 as WireGuard has it, more where packets take paths of
+  /// different delay. Those of present key pairs grow if need be, and never shrink.
+  public mutating func setReplayWindow(_ capacity: Int, of id: PeerID) {
+    guard let peer = self[id] else { return }
+    peer.replayWindow = capacity
+    for pair in [peer.current, peer.previous, peer.next] { pair?.replay.widen(to: capacity) }
+  }
 
   /// Whether a packet to the peer can be sealed at `now`.
   public func canSend(to id: PeerID, now: Instant) -> Bool { self[id]?.current?.canSend(at: now) ?? false }

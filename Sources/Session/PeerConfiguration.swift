@@ -40,8 +40,8 @@ public enum PeerError: Error, Equatable, Sendable {
   case tableFull(limit: Int)
 }
 
-/// Figures of one peer since it was added.
-public struct PeerStatistics: Sendable {
+/// How much went through a session, or through all of them.
+public struct Traffic: Equatable, Sendable {
   /// UDP payload of authenticated packets, in bytes.
   public internal(set) var receivedBytes: UInt64 = 0
   public internal(set) var sentBytes: UInt64 = 0
@@ -49,10 +49,6 @@ public struct PeerStatistics: Sendable {
   public internal(set) var sentPackets: UInt64 = 0
   /// Handshakes completed.
   public internal(set) var handshakes: UInt64 = 0
-  /// When the last handshake was completed.
-  public internal(set) var lastHandshake: Instant?
-  /// Staged packets that were dropped because their queue was full or the handshake was given up.
-  public internal(set) var droppedStaged: UInt64 = 0
 
   public init() {}
 
@@ -65,4 +61,15 @@ public struct PeerStatistics: Sendable {
     sentBytes &+= UInt64(bytes)
     sentPackets &+= 1
   }
+}
+
+/// Figures of one peer since it was added.
+public struct PeerStatistics: Sendable {
+  public internal(set) var traffic = Traffic()
+  /// When the last handshake was completed.
+  public internal(set) var lastHandshake: Instant?
+  /// Staged packets that were dropped because their queue was full or the handshake was given up.
+  public internal(set) var droppedStaged: UInt64 = 0
+
+  public init() {}
 }

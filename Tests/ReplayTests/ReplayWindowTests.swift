@@ -99,6 +99,36 @@ import Testing
     for counter in 0..<128 as Range<UInt64> { #expect(window.commit(counter) == .fresh) }
   }
 
+  @Test(arguments: [0, 5, 64, 447, 448, 1000, 100_000, limit - 1] as [UInt64])
+  func `a wider window knows what it knew, and takes nothing that it cannot know`(last: UInt64) {
+    var window = ReplayWindow(capacity: 448)
+    let known = (last - min(last, 448)...last).filter { $0 % 3 == 0 || $0 == last }
+    for counter in known { window.commit(counter) }
+    window.widen(to: 8128)
+    #expect(window.capacity == 8128)
+    #expect(window.highest == last)
+    for counter in last - min(last, 10_000)...last {
+      // The lowest word of the narrow window may know a few counters more than its capacity says: none was accepted.
+      let isKnown = last >> 6 - counter >> 6 <= 7
+      let expected: ReplayWindow.Verdict =
+        last - counter > 8128 ? .tooOld : isKnown && !known.contains(counter) ? .fresh : .replayed
+      #expect(window.check(counter) == expected, "\(counter) of \(last)")
+    }
+    // From here on it is as wide as one that began so.
+    guard last < Self.limit - 9000 else { return }
+    #expect(window.commit(last + 8000) == .fresh)
+    #expect(window.commit(last + 1) == .fresh)
+    #expect(window.commit(last) == .replayed)
+  }
+
+  @Test func `widening to less changes nothing`() {
+    var window = ReplayWindow()
+    window.commit(7)
+    window.widen(to: 64)
+    #expect(window.capacity == 8128)
+    #expect(window.check(7) == .replayed)
+  }
+
   /// What RFC 6479 asks for, said plainly.
   struct Model {
     var accepted: Set<UInt64> = []

@@ -18,7 +18,7 @@ import Testing
     #expect(right.events.contains(.established(right.peer, isInitiator: false)))
     lab.send(Self.packet, from: right)
     #expect(left.received.map(\.payload) == [Self.packet])
-    #expect(left.statistics?.handshakes == 1)
+    #expect(left.statistics?.traffic.handshakes == 1)
   }
 
   @Test func `different preshared keys do not connect`() throws {
@@ -265,6 +265,33 @@ import Testing
     lab.run(for: .seconds(16))
     #expect(right.find(left.device.publicKey) == nil)
     #expect(right.events.contains(.strangerRemoved(stranger, left.device.publicKey)))
+  }
+
+  @Test func `strangers from many places share a quota, and take none from listed peers`() throws {
+    let lab = Lab()
+    var open = Device.Configuration()
+    open.acceptance = .any
+    let right = lab.addHost(1, configuration: open)
+    let listed = lab.addHost(2)
+    _ = try right.device.addPeer(PeerConfiguration(publicKey: listed.device.publicKey), now: lab.now)
+    func connect(_ host: Host) throws {
+      host.peer = try host.device.addPeer(
+        PeerConfiguration(publicKey: right.device.publicKey, endpoint: right.address), now: lab.now)
+      lab.send(Self.packet, from: host)
+    }
+    func admitted() -> Int { right.events.count { if case .strangerAdded = $0 { true } else { false } } }
+    for seed in 3..<203 as Range<UInt64> {
+      let stranger = lab.addHost(seed)
+      try connect(stranger)
+      lab.hosts.removeAll { $0 === stranger }
+    }
+    #expect(admitted() == 100)
+    #expect(right.device.drops[.rateLimited] == 100)
+    try connect(listed)
+    #expect(listed.established() == 1)
+    lab.run(for: .milliseconds(20))
+    for seed in 203..<253 as Range<UInt64> { try connect(lab.addHost(seed)) }
+    #expect(admitted() == 110)
   }
 
   @Test func `a predicate sees the verified key`() throws {
