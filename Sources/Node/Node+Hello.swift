@@ -145,6 +145,9 @@ extension Node {
     case .violation(let error): close.code = error.code
     case .closedByPeer, .timedOut, .peerVanished: close.code = .goingAway
     }
-    device.send(Payload.close(close).bytes, to: peer.id, now: now)
+    let payload = Payload.close(close) { output in
+      peer.connection?.machine.writeLastAck(into: &output, now: now)
+    }
+    device.send(payload.bytes, to: peer.id, now: now)
   }
 }

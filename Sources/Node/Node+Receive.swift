@@ -136,20 +136,23 @@ extension Node {
   /// The frames of a packet that do not belong to the connection.
   private mutating func receiveFrames(_ message: RawSpan, of peer: NodePeer, from source: SocketAddress, now: Instant) {
     var reader = PacketReader(message)
+    var ack: AckFrame?
     while let frame = try? reader.next() {
       switch frame {
+      case .ack(let frame): ack = frame
       case .pathProbe(let data):
         let reply = Payload.pathReply(PathReply(data: data, observed: source))
         device.send(reply.bytes, to: peer.id, now: now)
       case .pathReply(let reply): receive(reply, of: peer, from: source, now: now)
       case .other(FieldNumber.hello, let bytes): receiveHello(message.extracting(bytes), of: peer, now: now)
-      case .other(FieldNumber.close, let bytes): receiveClose(message.extracting(bytes), of: peer, now: now)
+      case .other(FieldNumber.close, let bytes):
+        receiveClose(message.extracting(bytes), ack, in: message, of: peer, now: now)
       case .message: refuse(FieldNumber.messages, of: peer, now: now)
       case .datagram: refuse(FieldNumber.datagrams, of: peer, now: now)
       case .relay: refuse(FieldNumber.relay, of: peer, now: now)
       case .ipFragment: refuse(FieldNumber.ipFragments, of: peer, now: now)
       case .other(let field, _): refuse(field, of: peer, now: now)
-      case .number, .ack, .stream, .maxData, .streamMaxData, .resetStream, .stopSending, .ping, .maxStreams,
+      case .number, .stream, .maxData, .streamMaxData, .resetStream, .stopSending, .ping, .maxStreams,
         .dataBlocked, .streamDataBlocked, .streamsBlocked:
         break  // the connection's
       }
@@ -175,8 +178,11 @@ extension Node {
     }
   }
 
-  private mutating func receiveClose(_ bytes: RawSpan, of peer: NodePeer, now: Instant) {
+  private mutating func receiveClose(
+    _ bytes: RawSpan, _ ack: AckFrame?, in message: RawSpan, of peer: NodePeer, now: Instant
+  ) {
     guard let close = try? Wire.Close(decoding: bytes), close.incarnation == peer.hello.peerIncarnation else { return }
+    if let ack { peer.connection?.machine.handleLastAck(ack, in: message, now: now) }
     peer.connection?.machine.peerClosed(code: close.code, reason: close.reason)
     pumpConnection(of: peer, now: now)
   }

@@ -15,7 +15,10 @@ enum Payload {
 
   static func hello(_ hello: Wire.Hello) -> [UInt8] { framed(FieldNumber.hello, (try? hello.encoded()) ?? []) }
 
-  static func close(_ close: Wire.Close) -> [UInt8] { framed(FieldNumber.close, (try? close.encoded()) ?? []) }
+  /// The last words on a connection, behind what `ack` appends: the last acknowledgement.
+  static func close(_ close: Wire.Close, behind ack: (inout OutputRawSpan) -> Void) -> [UInt8] {
+    framed(FieldNumber.close, (try? close.encoded()) ?? [], behind: ack)
+  }
 
   /// A probe, in a payload of exactly `size` bytes when that is more than it needs; a multiple of 16 otherwise.
   static func pathProbe(_ token: UInt64, filling size: Int) -> [UInt8] {
@@ -34,9 +37,12 @@ enum Payload {
     return bytes
   }
 
-  /// A typed frame with one field that MeshWire has encoded.
-  private static func framed(_ field: UInt32, _ content: [UInt8]) -> [UInt8] {
+  /// A typed frame with one field that MeshWire has encoded, behind those of lower numbers.
+  private static func framed(
+    _ field: UInt32, _ content: [UInt8], behind lower: (inout OutputRawSpan) -> Void = { _ in }
+  ) -> [UInt8] {
     framed { output in
+      lower(&output)
       PacketWriter.writeOther(field: field, length: content.count, to: &output)
       output.append(content.bytes)
     }

@@ -167,6 +167,22 @@ public struct Connection: ~Copyable {
     end(.closedLocally(code: code, reason: reason))
   }
 
+  /// Appends an acknowledgement of all that has come, for the packet that tells the peer of the end: so that it knows what
+  /// arrived. Nothing, when nothing has come. The connection may have ended already.
+  /// - Parameter output: with at least 256 bytes free.
+  public func writeLastAck(into output: inout OutputRawSpan, now: Instant) {
+    guard acks.hasReport else { return }
+    _ = PacketWriter.writeAck(
+      AckReport(acks, most: 16), delayMicroseconds: UInt64(acks.delay(now: now) / 1000), ect0: acks.ect0,
+      ect1: acks.ect1, ce: acks.ce, to: &output)
+  }
+
+  /// Takes the acknowledgement that came with the peer's last words. One that is wrong changes nothing.
+  public mutating func handleLastAck(_ ack: AckFrame, in message: RawSpan, now: Instant) {
+    guard case .open = state else { return }
+    try? receive(ack, in: message, now: now)
+  }
+
   /// The peer has said that the connection is over.
   public mutating func peerClosed(code: ErrorCode, reason: String) {
     end(.closedByPeer(code: code, reason: reason))

@@ -131,7 +131,8 @@ PostUp = iptables -A FORWARD -i %i -j ACCEPT
         with open(os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write("\n".join([interface] + self.peers) + "\n")
         self.process = self.lab.start(
-            self.namespace, PNET, "up", "-c", self.file, "--control", self.socket, *options)
+            self.namespace, PNET, "up", "-c", self.file, "--control", self.socket, "--state", self.lab.directory,
+            *options)
         until("our node is up", 20, lambda: self._is_up())
         self.derived = self.status()["derivedAddress"]
         return self

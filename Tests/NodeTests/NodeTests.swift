@@ -104,6 +104,23 @@ import Testing
     #expect(right.received[accepted] == Self.data(300_000))
   }
 
+  @Test func `who leaves as soon as all has come says that it has`() throws {
+    let (lab, left, right) = try NodeLab.pair()
+    right.node.setService("bulk", access: .peers)
+    lab.connect(left, to: right)
+    let stream = try lab.open("bulk", from: left, to: right)
+    try left.node.finish(stream)
+    // The packet arrives, and before its acknowledgement is due the node is closed.
+    lab.run(for: lab.delay + .milliseconds(1))
+    #expect(right.opened().count == 1)
+    right.node.closeAll(now: lab.now)
+    lab.run(for: .seconds(1))
+    let finished = try #require(left.events.firstIndex(of: .finished(stream)))
+    let ended = try #require(
+      left.events.firstIndex { if case .disconnected = $0 { true } else { false } })
+    #expect(finished < ended)
+  }
+
   // MARK: - Peers that come and go
 
   @Test func `a peer that starts again ends the streams, and the next connection works`() throws {
