@@ -49,7 +49,10 @@ extension Node {
     peer.frames = hello.frames.reduce(into: 0) { if $1 < 64 { $0 |= 1 << UInt64($1) } }
     peer.software = String(decoding: hello.software.utf8.prefix(64), as: UTF8.self)
     if let observed = hello.observed { peer.observedAddress = observed }
-    if outcome.restarted { disconnect(peer, .peerRestarted) }
+    if outcome.restarted {
+      pumpConnection(of: peer, now: now)
+      disconnect(peer, .peerRestarted)
+    }
     if peer.connection == nil {
       var settings = configuration.connection
       settings.peer = ConnectionLimits(hello.limits)
@@ -94,7 +97,9 @@ extension Node {
 
   /// Ends the connection of a peer and says so once.
   mutating func disconnect(_ peer: NodePeer, _ reason: DisconnectReason) {
-    guard peer.connection != nil else { return }
+    guard let connection = peer.connection else { return }
+    if reason == .peerRestarted { connection.machine.peerVanished() }
+    if connection.machine.hasUnread { peer.remnant = (peer.connectionNumber, connection) }
     let wasConnected = peer.isConnected
     peer.isConnected = false
     peer.connection = nil

@@ -37,16 +37,19 @@ extension Node {
 
   /// Gives up reading, and asks the peer to send no more.
   public mutating func stop(_ stream: StreamHandle, code: ErrorCode) throws(StreamError) {
-    let (peer, connection) = try find(stream)
+    let (peer, connection) = try findToRead(stream)
+    defer { peer.releaseRemnant() }
     try connection.machine.stop(stream.id, code: code)
     markReady(peer)
   }
 
-  /// Appends what has come, up to the capacity of `output`; this lets the peer send more.
+  /// Appends what has come, up to the capacity of `output`; this lets the peer send more. What had come before the peer
+  /// ended the connection, or vanished, can still be read.
   public mutating func read(
     _ stream: StreamHandle, into output: inout OutputRawSpan
   ) throws(StreamError) -> ReadResult {
-    let (peer, connection) = try find(stream)
+    let (peer, connection) = try findToRead(stream)
+    defer { peer.releaseRemnant() }
     let result = try connection.machine.read(stream.id, into: &output)
     if case .bytes = result { markReady(peer) }
     return result
@@ -56,5 +59,20 @@ extension Node {
     guard let peer = self[stream.peer], peer.connectionNumber == stream.connection, let connection = peer.connection
     else { throw .closed(.peerVanished) }
     return (peer, connection)
+  }
+
+  /// Also on the last connection of the peer that ended.
+  private func findToRead(_ stream: StreamHandle) throws(StreamError) -> (NodePeer, OpenConnection) {
+    if let peer = self[stream.peer], let remnant = peer.remnant, remnant.number == stream.connection {
+      return (peer, remnant.connection)
+    }
+    return try find(stream)
+  }
+}
+
+extension NodePeer {
+  /// Forgets the connection that has ended when nothing is left to be read on it.
+  fileprivate func releaseRemnant() {
+    if let remnant, !remnant.connection.machine.hasUnread { self.remnant = nil }
   }
 }

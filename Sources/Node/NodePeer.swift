@@ -12,6 +12,8 @@ final class NodePeer {
   var ownIncarnation: UInt64
   var hello = HelloExchange()
   var connection: OpenConnection?
+  /// The last connection that ended with something left to be read, and its number.
+  var remnant: (number: UInt32, connection: OpenConnection)?
   /// Counts connections: part of every stream handle.
   var connectionNumber: UInt32 = 0
   /// Both sides know of each other: numbered frames may be sent.

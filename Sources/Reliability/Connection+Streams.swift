@@ -75,6 +75,7 @@ extension Connection {
 
   /// Reads no more of the stream: what came and comes is dropped, and the peer asked to stop.
   public mutating func stop(_ id: StreamID, code: ErrorCode) throws(StreamError) {
+    if closeReason != nil, let stream = table.find(id.rawValue) { forget(stream) }
     let stream = try find(id)
     guard !stream.isReceiveDone, stream.stopCode == nil else { return }
     stream.stopCode = code
@@ -89,9 +90,11 @@ extension Connection {
 
   /// Appends what has come, in order, up to `output.freeCapacity` bytes, and lets the peer send as much again.
   ///
-  /// The stream is gone after `.finished` or `.reset`, once sending has ended too.
+  /// The stream is gone after `.finished` or `.reset`, once sending has ended too. What had come in order before the peer
+  /// ended the connection, or vanished, can still be read; only behind that `.closed` is thrown.
   /// - Throws: `.notReadable` after ``stop(_:code:)`` or the end, `.unknownStream`, `.closed`.
   public mutating func read(_ id: StreamID, into output: inout OutputRawSpan) throws(StreamError) -> ReadResult {
+    guard closeReason == nil else { return try readLeft(id, into: &output) }
     let stream = try find(id)
     guard stream.stopCode == nil, !stream.isReceiveDone else { throw .notReadable }
     precondition(output.freeCapacity > 0, "give room for at least one byte")
@@ -118,6 +121,18 @@ extension Connection {
     }
     stream.wantsReadable = true
     return .blocked
+  }
+
+  /// Reads what a connection that has ended has left.
+  private mutating func readLeft(_ id: StreamID, into output: inout OutputRawSpan) throws(StreamError) -> ReadResult {
+    guard let stream = table.find(id.rawValue) else { throw .closed(closeReason!) }
+    precondition(output.freeCapacity > 0, "give room for at least one byte")
+    let count = stream.receive.read(into: &output, pool: pool)
+    if count > 0 { return .bytes(count) }
+    let isAtEnd = stream.finalSize == stream.receive.position
+    forget(stream)
+    guard isAtEnd else { throw .closed(closeReason!) }
+    return .finished
   }
 
   /// Whether bytes, the end or a reset can be read at once.
@@ -164,14 +179,19 @@ extension Connection {
   mutating func removeIfDone(_ stream: Stream) {
     guard stream.isReceiveDone, stream.isSendDone, !stream.isRemoved else { return }
     stream.isRemoved = true
-    stream.send.discard(pool: pool)
     gaps -= stream.receive.gaps
-    stream.receive.discard(pool: pool)
-    table.remove(stream)
+    forget(stream)
     guard !stream.isLocal else { return }
     table.peerEnded += 1
     if table.peerEnded + configuration.local.streams - table.peerMayOpen >= max(configuration.local.streams / 4, 1) {
       needsMaxStreams = true
     }
+  }
+
+  /// Gives back the memory of a stream, and its place.
+  mutating func forget(_ stream: Stream) {
+    stream.send.discard(pool: pool)
+    stream.receive.discard(pool: pool)
+    table.remove(stream)
   }
 }

@@ -147,6 +147,9 @@ public struct Connection: ~Copyable {
     return result
   }
 
+  /// Whether there is something to be read on a connection that has ended.
+  public var hasUnread: Bool { closeReason != nil && table.count > 0 }
+
   /// Streams that have not ended in both directions.
   public var streamCount: Int { table.count }
 
@@ -191,16 +194,21 @@ public struct Connection: ~Copyable {
   /// The peer is gone, or has started again without its state.
   public mutating func peerVanished() { end(.peerVanished) }
 
-  /// Ends everything. Every call on a stream throws `reason` from now on.
+  /// Ends everything. Every call on a stream throws `reason` from now on, but for reading what had come in order: it is
+  /// the application's, unless the connection was ended here.
   mutating func end(_ reason: CloseReason) {
     guard case .open = state else { return }
     state = .closed(reason)
+    let keepsReceived =
+      switch reason {
+      case .closedByPeer, .timedOut, .peerVanished: true
+      case .closedLocally, .violation: false
+      }
     for stream in table.all {
       stream.send.discard(pool: pool)
-      stream.receive.discard(pool: pool)
       stream.isRemoved = true
+      if !keepsReceived || !stream.hasUnread { forget(stream) }
     }
-    table.removeAll()
     ready.removeAll()
     controlList.removeAll()
     blockedByConnection = []

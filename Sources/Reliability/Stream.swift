@@ -90,6 +90,12 @@ final class Stream {
       ? isFinAcknowledged && send.isFullyAcknowledged && (!isLocal || isOpeningAcknowledged) : isResetAcknowledged
   }
 
+  /// Whether the application has something to read: bytes in order, or the end behind them.
+  var hasUnread: Bool {
+    isAnnounced && stopCode == nil && !isReceiveDone && peerResetCode == nil
+      && (receive.readable > 0 || finalSize == receive.position)
+  }
+
   /// Bytes that may be sent for the first time, as far as the stream alone is concerned.
   var freshBytes: UInt64 {
     let allowed = min(send.end, sendLimit)

@@ -48,10 +48,4 @@ struct StreamTable {
 
   /// All streams, by ascending number: an order that is the same in every process.
   var all: [Stream] { streams.keys.sorted().map { streams[$0]! } }
-
-  mutating func removeAll() {
-    streams = [:]
-    recent = nil
-    recentID = .max
-  }
 }

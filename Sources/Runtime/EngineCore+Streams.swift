@@ -15,6 +15,8 @@ final class EngineStream {
   /// The peer's end, or its reset, was passed on.
   var isReadEnded = false
   var isWriteEnded = false
+  /// Why the connection is over: told to the reader behind what had come before.
+  var failure: StreamFailure?
 
   init(handle: StreamHandle, peer: PublicKey, pipe: StreamPipe, delivery: Gate<Void>) {
     self.handle = handle
@@ -105,12 +107,14 @@ extension EngineCore {
   }
 
   private func disconnected(_ id: PeerID, _ reason: DisconnectReason) {
-    for (token, stream) in streams where stream.handle.peer == id {
-      // What has come is delivered before the failure.
+    let failure = StreamFailure.disconnected(reason)
+    for stream in streams.values where stream.handle.peer == id {
+      stream.pipe.engineFailWriting(failure)
+      stream.delivery.settle(.failure(MeshStream.error(failure, peer: stream.peer)))
+      stream.isWriteEnded = true
+      stream.failure = failure
       deliver(stream)
-      stream.fail(.disconnected(reason))
-      tokens[stream.handle] = nil
-      streams[token] = nil
+      releaseIfDone(stream)
     }
   }
 
@@ -152,14 +156,16 @@ extension EngineCore {
   /// From the connection to the app, as far as it has room; the rest waits in the connection, whose window stays shut.
   func deliver(_ stream: EngineStream) {
     guard !stream.isReadEnded else { return }
-    var result = ReadResult.blocked
-    stream.pipe.engineFill { output in
-      result = (try? node.read(stream.handle, into: &output)) ?? .blocked
-    }
+    var result: ReadResult? = .blocked
+    stream.pipe.engineFill { output in result = try? node.read(stream.handle, into: &output) }
     switch result {
     case .bytes, .blocked: return
     case .finished: stream.pipe.engineFinish()
     case .reset(let code): stream.pipe.engineFailReading(.reset(code: code.rawValue))
+    case nil:
+      // Nothing is left of a connection that is over; before its end is told, its last events are worked off.
+      guard let failure = stream.failure else { return }
+      stream.pipe.engineFailReading(failure)
     }
     stream.isReadEnded = true
     releaseIfDone(stream)

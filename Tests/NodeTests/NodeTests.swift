@@ -121,6 +121,28 @@ import Testing
     #expect(finished < ended)
   }
 
+  @Test(arguments: [true, false]) func `what had come before a peer left can still be read`(isFinished: Bool) throws {
+    let (lab, left, right) = try NodeLab.pair()
+    right.node.setService("bulk", access: .peers)
+    right.reads = false
+    lab.connect(left, to: right)
+    let stream = try lab.open("bulk", from: left, to: right)
+    #expect(try lab.write(Self.data(100_000), stream, left) == 100_000)
+    if isFinished { try left.node.finish(stream) }
+    lab.run(for: .seconds(1))
+    left.node.closeAll(now: lab.now)
+    lab.run(for: .seconds(1))
+    #expect(right.events.contains { if case .disconnected = $0 { true } else { false } })
+    let accepted = try #require(right.opened().first)
+    lab.read(accepted, of: right)
+    #expect(right.received[accepted] == Self.data(100_000))
+    #expect(right.ended.contains(accepted) == isFinished)
+    // Once it was read, nothing is kept.
+    #expect(throws: StreamError.self) {
+      _ = try [UInt8](capacity: 16) { output throws(StreamError) in _ = try right.node.read(accepted, into: &output) }
+    }
+  }
+
   // MARK: - Peers that come and go
 
   @Test func `a peer that starts again ends the streams, and the next connection works`() throws {

@@ -165,11 +165,18 @@ import Testing
     pair.run(for: .milliseconds(20))
     pair.a.close(code: .goingAway, reason: "bye")
     pair.b.peerClosed(code: .goingAway, reason: "bye")
-    #expect(pair.poolA.used == 0 && pair.poolB.used == 0)
+    #expect(pair.poolA.used == 0)
     #expect(throws: StreamError.closed(.closedLocally(code: .goingAway, reason: "bye"))) {
       try pair.write(.a, [1], to: id)
     }
+    // What had come in order is the reader's, and nothing beyond it.
+    #expect((pair.b.hasUnread) as Bool)
+    let (bytes, result) = try pair.read(.b, id)
+    #expect(result == .bytes(bytes.count) && bytes.count > 0)
+    #expect((bytes == pattern(1, 0..<bytes.count)) as Bool)
     #expect(throws: StreamError.closed(.closedByPeer(code: .goingAway, reason: "bye"))) { try pair.read(.b, id) }
+    #expect((pair.b.hasUnread) as Bool == false)
+    #expect(pair.poolB.used == 0)
     #expect(pair.next(.a) == nil && pair.a.deadline == nil)
     pair.exchange()
     #expect(pair.eventsA.last == .closed(.closedLocally(code: .goingAway, reason: "bye")))

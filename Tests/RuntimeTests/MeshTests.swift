@@ -40,6 +40,25 @@ import Testing
     }
   }
 
+  @Test func `who writes, waits until all has arrived, and closes, loses nothing`() async throws {
+    let (client, server) = try await Self.pair()
+    let streams = server.incoming("bulk")
+    let data = (0..<3_000_000).map { UInt8(truncatingIfNeeded: $0 &* 7 ^ $0 >> 9) }
+    let stream = try await client.open("bulk", at: server.publicKey)
+    try await stream.write(data)
+    try await stream.finish()
+    try await stream.flushed()
+    await client.close()
+    // Only now the other side begins to read.
+    var received: [UInt8] = []
+    for await accepted in streams {
+      for try await chunk in accepted { received += chunk }
+      break
+    }
+    #expect(received == data)
+    await server.close()
+  }
+
   @Test func `bytes go to a key and come back`() async throws {
     let (client, server) = try await Self.pair()
     let serving = Self.serveEcho(server)
