@@ -105,9 +105,10 @@ public struct MessageWriter: Sendable {
     output.append(zeros: -value.byteCount & 3)
   }
 
-  /// ERROR-CODE with the phrase that belongs to it.
-  public mutating func append(_ code: STUNErrorCode, to output: inout OutputRawSpan) {
-    let reason = Array(code.reason.utf8)
+  /// ERROR-CODE.
+  /// - Parameter isPhrased: whether the phrase that belongs to the code goes with it.
+  public mutating func append(_ code: STUNErrorCode, isPhrased: Bool = true, to output: inout OutputRawSpan) {
+    let reason = isPhrased ? Array(code.reason.utf8) : []
     guard begin(.errorCode, 4 + reason.count, to: &output) else { return }
     output.append(UInt32(code.rawValue / 100) << 8 | UInt32(code.rawValue % 100), .big)
     output.append(reason.bytes)
@@ -135,6 +136,13 @@ public struct MessageWriter: Sendable {
   /// CHANGE-REQUEST.
   public mutating func append(_ change: ChangeRequest, to output: inout OutputRawSpan) {
     append(UInt32Key(.changeRequest), change.rawValue, to: &output)
+  }
+
+  /// PADDING of `count` zeros.
+  public mutating func append(zeroPadding count: Int, to output: inout OutputRawSpan) {
+    precondition(count >= 0 && count <= 65_504, "padding must fit into a message")
+    guard begin(.padding, count, to: &output) else { return }
+    output.append(zeros: (count + 3) & ~3)
   }
 
   /// RESPONSE-PORT.
