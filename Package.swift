@@ -40,6 +40,7 @@ let package = Package(
     product("MeshRouting"),
     product("MeshNode"),
     product("MeshRuntime"),
+    product("MeshTraversal"),
     product("MeshSimulation"),
     product("MeshCommands"),
     .executable(name: "pnet", targets: ["pnet"]),
@@ -96,6 +97,8 @@ let package = Package(
         .product(name: "CoreMetrics", package: "swift-metrics"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ]),
+    // STUN, TURN and ICE on sockets.
+    layer("Traversal", ["MeshPrimitives", "MeshCrypto", "MeshSTUN", "MeshRuntime"]),
     .target(
       name: "PNetMesh", dependencies: ["MeshPrimitives", "MeshPacket", "MeshRouting", "MeshNode", "MeshRuntime"],
       path: "Sources/PNetMesh", swiftSettings: settings),
@@ -106,13 +109,13 @@ let package = Package(
     layer(
       "Commands",
       [
-        "MeshPrimitives", "MeshCrypto", "MeshRouting", "MeshNode", "MeshRuntime",
+        "MeshPrimitives", "MeshCrypto", "MeshRouting", "MeshNode", "MeshRuntime", "MeshTraversal",
         .product(name: "Logging", package: "swift-log"),
       ]),
     .executableTarget(
       name: "pnet",
       dependencies: [
-        "MeshCommands", "MeshPrimitives", "MeshRouting", "MeshRuntime",
+        "MeshCommands", "MeshPrimitives", "MeshRouting", "MeshRuntime", "MeshTraversal",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/pnet", swiftSettings: settings),
@@ -147,6 +150,7 @@ let package = Package(
         "MeshPrimitives", "MeshCrypto", "MeshSession", "MeshNode", "MeshPacket",
         .product(name: "MetricsTestKit", package: "swift-metrics"),
       ]),
+    tests("Traversal", ["MeshPrimitives", "MeshCrypto", "MeshSTUN", "MeshRuntime"]),
     tests("Simulation", ["MeshPrimitives"]),
     tests(
       "Node",

@@ -148,6 +148,17 @@ int cmesh_udp_local(int descriptor, cmesh_address *local) {
   return 0;
 }
 
+int cmesh_udp_route(const cmesh_address *destination, cmesh_address *source) {
+  int family = destination->family == 4 ? 4 : 6;
+  int descriptor = socket(family == 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (descriptor < 0) return -errno;
+  struct sockaddr_storage to;
+  socklen_t length = to_sockaddr(&to, destination, family);
+  int result = connect(descriptor, (struct sockaddr *)&to, length) == 0 ? cmesh_udp_local(descriptor, source) : -errno;
+  close(descriptor);
+  return result;
+}
+
 int cmesh_udp_has_gro(int descriptor) {
   int value = 0;
   socklen_t length = sizeof value;

@@ -10,6 +10,7 @@ extension Failure {
     case is CancellationError: self.init("interrupted", .interrupted)
     case let error as DescriptorError: self.init("the connection broke: \(error)", .broken)
     case let error as MeshError: self.init(mesh: error)
+    case let error as SocketError: self.init(error.description)
     default: self.init("\(error)")
     }
   }

@@ -22,6 +22,9 @@ import MeshCommands
       return 0
     } catch let error as CleanExit {
       PNet.exit(withError: error)
+    } catch let code as ExitCode {
+      // All was said.
+      return code.rawValue
     } catch {
       let failure = Failure(describing: error)
       Console.note(failure.message)
@@ -39,7 +42,7 @@ struct PNet: AsyncParsableCommand {
       their own for as long as they take (--key, --peer KEY@HOST:PORT).
 
       Flags count over the environment (PNET_CONFIG, PNET_KEY, PNET_LISTEN, PNET_PEER, PNET_ACCEPT, PNET_NODE, \
-      PNET_CONTROL), that over the configuration file, and that over what is usual.
+      PNET_CONTROL, PNET_STATE), that over the configuration file, and that over what is usual.
 
       Exit codes: 0 done; 1 failed; 2 a wrong or unreadable key, configuration or file; 3 no node runs; 4 the peer is \
       unknown or does not answer; 5 the peer refused; 6 a transfer broke or arrived damaged; 64 wrong use of the \
@@ -48,6 +51,6 @@ struct PNet: AsyncParsableCommand {
     version: "0.1.0",
     subcommands: [
       GenerateKey.self, DerivePublicKey.self, Up.self, Down.self, Status.self, PeerCommand.self, Ping.self, Send.self,
-      Receive.self, Cat.self, Serve.self, Bench.self, DemoCommand.self,
+      Receive.self, Cat.self, Serve.self, Bench.self, Netcheck.self, STUNServerCommand.self, DemoCommand.self,
     ])
 }

@@ -20,6 +20,8 @@ typedef struct cmesh_address {
 // IPv6. Sets `*family` to 46 (both), 4 or 6. Returns the descriptor.
 int cmesh_udp_open(const cmesh_address *address, int buffer_bytes, int *family);
 int cmesh_udp_local(int descriptor, cmesh_address *local);
+// The address of this machine that datagrams to `destination` leave from. Sends nothing.
+int cmesh_udp_route(const cmesh_address *destination, cmesh_address *source);
 // Whether sent datagrams may be fragmented on their way (DF off), for all sends from now on.
 int cmesh_udp_set_fragmentation(int descriptor, int family, int allowed);
 // Whether a socket has UDP_GRO.
