@@ -1,12 +1,16 @@
 """What is shown with wireguard-go. Each case has a lab of its own; its name is a claim."""
 
+import concurrent.futures
 import hashlib
 import os
+import shutil
 import subprocess
 import time
 
+import nat
+import natlab
 from datagrams import Capture, Flood
-from namespaces import Failed, run, udp_socket, until
+from namespaces import Failed, Skipped, run, udp_socket, until
 from nodes import PNET, PNetNode, WireGuardGo, endpoint, established, genkey, genpsk, is_running, pubkey
 
 CASES = []
@@ -511,3 +515,14 @@ def stream_beside(lab):
             hashes.append(hashlib.file_digest(file, "sha256").hexdigest())
     expect(hashes[0] == hashes[1], "the file is the same at both ends")
     expect(node.peer(sender.public)["kind"] == "mesh", "the other node is seen as one of ours")
+
+
+@case("nat-kinds", "every NAT of the lab is what it is called, says coturn's turnutils_natdiscovery")
+def _(lab):
+    for tool in ("turnserver", "turnutils_natdiscovery"):
+        if not shutil.which(tool):
+            raise Skipped(f"there is no '{tool}'")
+    with concurrent.futures.ThreadPoolExecutor(max_workers=4) as pool:
+        checks = [(kind, pool.submit(natlab.check, kind)) for kind in nat.KINDS]
+        wrong = [f"{kind}: {check.result()[0]}" for kind, check in checks if not check.result()[1]]
+    expect(not wrong, f"these are something else: {wrong}")
