@@ -18,6 +18,9 @@ public final class LocalNode: NodeAccess {
     public var addresses: [IPAddress] = []
     public var mtu: Int?
     public var acceptsAny = false
+    /// Services that the node will ``LocalNode/serve(_:from:_:)``: open from the first packet on, so that nobody who knocks
+    /// before that is turned away.
+    public var services: [String: ServedPeers] = [:]
     /// Where to keep the last handshake's timestamp; `nil`: nowhere.
     public var stateDirectory: String?
 
@@ -30,6 +33,7 @@ public final class LocalNode: NodeAccess {
     configuration.addresses = settings.addresses
     if let mtu = settings.mtu { configuration.mtu = mtu }
     configuration.acceptance = settings.acceptsAny ? .any : .listed
+    configuration.services = settings.services.mapValues(\.access)
     configuration.stateDirectory = settings.stateDirectory
     configuration.logger = Logger(label: "pnet") { _ in SwiftLogNoOpLogHandler() }
     mesh = try await Mesh(
@@ -55,15 +59,9 @@ public final class LocalNode: NodeAccess {
       throw Failure("the service \(TextScan.quoted(service)) is served already by this node")
     }
     defer { services.withLock { _ = $0.remove(service) } }
-    let allowed: ServiceAccess =
-      switch access {
-      case .peers: .peers
-      case .any: .any
-      case .keys(let keys): .keys(Set(keys.compactMap { PublicKey($0) }))
-      }
     try await withThrowingDiscardingTaskGroup { group in
       let running = TaskCount(limit: ServiceLimits.streams)
-      for await stream in mesh.incoming(service, from: allowed) {
+      for await stream in mesh.incoming(service, from: access.access) {
         await running.enter()
         group.addTask {
           await handler(LocalStream(stream))
@@ -86,6 +84,16 @@ public final class LocalNode: NodeAccess {
   public func stop() async throws { onStop() }
 
   public func close() async { await mesh.close() }
+}
+
+extension ServedPeers {
+  fileprivate var access: ServiceAccess {
+    switch self {
+    case .peers: .peers
+    case .any: .any
+    case .keys(let keys): .keys(Set(keys.compactMap { PublicKey($0) }))
+    }
+  }
 }
 
 /// A stream of a node in this process.

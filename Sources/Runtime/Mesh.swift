@@ -38,6 +38,9 @@ public final class Mesh: Sendable {
     /// The MTU of the tunnel, in bytes.
     public var mtu = 1420
     public var acceptance = Acceptance.listed
+    /// Services that are open from the first packet on, and to whom: their streams wait until ``Mesh/incoming(_:from:)``
+    /// is asked for them. A peer may knock between the start of the mesh and that call.
+    public var services: [String: ServiceAccess] = [:]
     /// A directory for what must survive a restart: the timestamp of the last handshake, in a file named by the public
     /// key. Made, of mode 0700, when it is missing. `nil`: nothing is kept, and peers refuse the node when it starts
     /// again with a clock that went back meanwhile.
@@ -62,6 +65,8 @@ public final class Mesh: Sendable {
   private let thread: EngineThread
   private let timestamps: TimestampFile?
   private let reporting: Task<Void, Never>?
+  /// Streams of services that were open from the start and that nobody has asked for yet.
+  private let waiting: Mutex<[String: AsyncStream<MeshStream>]>
   private let calls = Atomic<UInt64>(0)
   private let addresses: [String]
   private let backends: [MeshStatus.Backend]
@@ -110,6 +115,13 @@ public final class Mesh: Sendable {
       let core = try EngineCore(
         node: node, socket: socket, poller: poller, mailbox: mailbox, timestamps: timestamps,
         logger: configuration.logger)
+      var waiting: [String: AsyncStream<MeshStream>] = [:]
+      for (service, access) in configuration.services {
+        let (streams, continuation) = Self.makeIncoming(service, mailbox)
+        core.serve(service, access: access, continuation)
+        waiting[service] = streams
+      }
+      self.waiting = Mutex(waiting)
       let handed = Handed(core: core)
       thread = try EngineThread(name: "pnet-engine") { handed.core.run() }
       reporting = configuration.metrics.map { [mailbox] factory in
@@ -155,17 +167,29 @@ public final class Mesh: Sendable {
     }
   }
 
-  /// The streams that peers open to `service`. A service that nobody asks for here is refused.
+  /// The streams that peers open to `service`. A service that nobody asks for here is refused, but
+  /// for those of ``Configuration/services``.
   /// - Parameter access: who may open them; listed peers unless said otherwise.
   public func incoming(_ service: String, from access: ServiceAccess = .peers) -> IncomingStreams {
+    if let streams = waiting.withLock({ $0.removeValue(forKey: service) }) {
+      mailbox.post { $0.node.setService(service, access: access) }
+      return IncomingStreams(streams: streams)
+    }
+    let (streams, continuation) = Self.makeIncoming(service, mailbox)
+    if !mailbox.post({ $0.serve(service, access: access, continuation) }) { continuation.finish() }
+    return IncomingStreams(streams: streams)
+  }
+
+  private static func makeIncoming(
+    _ service: String, _ mailbox: Mailbox
+  ) -> (AsyncStream<MeshStream>, AsyncStream<MeshStream>.Continuation) {
     let (streams, continuation) = AsyncStream.makeStream(
       of: MeshStream.self, bufferingPolicy: .bufferingOldest(IncomingStreams.backlog))
-    continuation.onTermination = { [mailbox] reason in
+    continuation.onTermination = { reason in
       guard case .cancelled = reason else { return }
       mailbox.post { $0.stopServing(service) }
     }
-    if !mailbox.post({ $0.serve(service, access: access, continuation) }) { continuation.finish() }
-    return IncomingStreams(streams: streams)
+    return (streams, continuation)
   }
 
   // MARK: - Peers

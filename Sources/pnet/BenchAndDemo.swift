@@ -28,7 +28,7 @@ struct Bench: AsyncParsableCommand {
 
   func run() async throws {
     guard let peer else {
-      return try await use.withNode { node in
+      return try await use.withNode(serving: [BenchService.name: .peers]) { node in
         do {
           try await node.serve(BenchService.name, from: .peers) { await BenchService.serve($0, on: node) }
         } catch is CancellationError {}

@@ -75,7 +75,7 @@ struct Receive: AsyncParsableCommand {
   func run() async throws {
     let target = try ReceiveDirectory(directory, isOverwriting: overwrite)
     let access = try access.access()
-    try await use.withNode { node in
+    try await use.withNode(serving: [FileService.name: access]) { node in
       let (ended, end) = AsyncStream.makeStream(of: Failure?.self)
       let bar = ProgressBar()
       defer { bar.clear() }

@@ -76,9 +76,12 @@ struct UseOptions: ParsableArguments {
   var limit: Duration { .milliseconds(Int64(timeout * 1000)) }
 
   /// Runs `body` with a node.
-  /// - Parameter target: the peer that the command is about.
+  /// - Parameters:
+  ///   - target: the peer that the command is about.
+  ///   - services: what the command will serve: a node of its own is open for that from the first packet on.
   func withNode(
-    for target: PeerArgument? = nil, _ body: @Sendable (any NodeAccess) async throws -> Void
+    for target: PeerArgument? = nil, serving services: [String: ServedPeers] = [:],
+    _ body: @Sendable (any NodeAccess) async throws -> Void
   ) async throws {
     let isOwn = key != nil || listen != nil || !peer.isEmpty || target?.endpoint != nil
     if isOwn, node.isGiven {
@@ -90,7 +93,7 @@ struct UseOptions: ParsableArguments {
     if !isOwn, node.isGiven || !environment { return try await body(control) }
     if !isOwn, try control.isRunning() { return try await body(control) }
 
-    let own = try await start(target)
+    let own = try await start(target, services)
     do { try await body(own) } catch {
       await own.close()
       throw error
@@ -98,7 +101,7 @@ struct UseOptions: ParsableArguments {
     await own.close()
   }
 
-  private func start(_ target: PeerArgument?) async throws -> LocalNode {
+  private func start(_ target: PeerArgument?, _ services: [String: ServedPeers]) async throws -> LocalNode {
     var settings: LocalNode.Settings
     let keyFile = key ?? environmentValue("PNET_KEY")
     if let path = keyFile {
@@ -114,6 +117,7 @@ struct UseOptions: ParsableArguments {
     }
     settings.peers = peers
     settings.port = try listen ?? Self.port()
+    settings.services = services
     // Nobody remembers a fresh key.
     return keyFile == nil ? try await LocalNode(settings) : try await state.start(settings)
   }

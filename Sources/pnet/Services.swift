@@ -42,7 +42,7 @@ struct Serve: AsyncParsableCommand {
 
   func run() async throws {
     let access = try access.access()
-    try await use.withNode { node in
+    try await use.withNode(serving: [service: access]) { node in
       do {
         if command.isEmpty { return try await serveOnce(node, access) }
         try await node.serve(service, from: access) { stream in

@@ -48,7 +48,9 @@ struct Up: AsyncParsableCommand {
 
   func run() async throws {
     let file = try readConfig()
-    let settings = try settings(file)
+    var settings = try settings(file)
+    if bench { settings.services[BenchService.name] = .peers }
+    if receive != nil { settings.services[FileService.name] = .peers }
     let directory = try receive.map { path throws(Failure) in try ReceiveDirectory(path) }
     let path = try node.path(fileName: file?.name)
     let (stopped, stop) = AsyncStream.makeStream(of: Void.self)

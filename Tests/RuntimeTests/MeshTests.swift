@@ -40,9 +40,31 @@ import Testing
     }
   }
 
+  @Test func `a service that is open from the start takes streams before anybody asks for them`() async throws {
+    let client = Identity.generate()
+    var configuration = Mesh.Configuration()
+    configuration.services = ["early": .peers]
+    let server = try await Mesh(
+      identity: .generate(), peers: [Peer(client.publicKey)], configuration: configuration)
+    let mesh = try await Mesh(identity: client, peers: [Peer(server.publicKey, at: "127.0.0.1:\(server.port)")])
+    let stream = try await mesh.open("early", at: server.publicKey)
+    try await stream.write("knock")
+    try await stream.finish()
+    try await stream.flushed()
+    var received: [UInt8] = []
+    for await accepted in server.incoming("early") {
+      for try await chunk in accepted { received += chunk }
+      break
+    }
+    #expect(received == Array("knock".utf8))
+    await mesh.close()
+    await server.close()
+  }
+
   @Test func `who writes, waits until all has arrived, and closes, loses nothing`() async throws {
     let (client, server) = try await Self.pair()
     let streams = server.incoming("bulk")
+    _ = try await server.status()
     let data = (0..<3_000_000).map { UInt8(truncatingIfNeeded: $0 &* 7 ^ $0 >> 9) }
     let stream = try await client.open("bulk", at: server.publicKey)
     try await stream.write(data)
