@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "cmesh_linux.h"
 
 #ifndef UDP_SEGMENT
@@ -42,7 +43,7 @@ static void from_in6(cmesh_address *address, const struct in6_addr *in6) {
   }
 }
 
-static void from_sockaddr(cmesh_address *address, const struct sockaddr_storage *from) {
+void cmesh_from_sockaddr(cmesh_address *address, const struct sockaddr_storage *from) {
   memset(address, 0, sizeof *address);
   if (from->ss_family == AF_INET) {
     const struct sockaddr_in *in = (const struct sockaddr_in *)from;
@@ -62,8 +63,7 @@ static void to_in6(struct in6_addr *in6, const cmesh_address *address) {
   store64(in6->s6_addr + 8, address->family == 6 ? address->low : address->low | 0xFFFF00000000ULL);
 }
 
-// The form that a socket of `family` takes: IPv4 goes mapped through one of both families.
-static socklen_t to_sockaddr(struct sockaddr_storage *to, const cmesh_address *address, int family) {
+socklen_t cmesh_to_sockaddr(struct sockaddr_storage *to, const cmesh_address *address, int family) {
   memset(to, 0, sizeof(struct sockaddr_in6));
   if (family == 4) {
     struct sockaddr_in *in = (struct sockaddr_in *)to;
@@ -122,7 +122,7 @@ static int open_family(const cmesh_address *address, int buffer_bytes, int famil
     struct sockaddr_storage to;
     cmesh_address any = *address;
     if (any.family == 0) any.family = family == 4 ? 4 : 6;
-    socklen_t length = to_sockaddr(&to, &any, family);
+    socklen_t length = cmesh_to_sockaddr(&to, &any, family);
     if (bind(descriptor, (struct sockaddr *)&to, length) != 0) result = -errno;
   }
   if (result == 0) return descriptor;
@@ -144,7 +144,7 @@ int cmesh_udp_local(int descriptor, cmesh_address *local) {
   struct sockaddr_storage name;
   socklen_t length = sizeof name;
   if (getsockname(descriptor, (struct sockaddr *)&name, &length) != 0) return -errno;
-  from_sockaddr(local, &name);
+  cmesh_from_sockaddr(local, &name);
   return 0;
 }
 
@@ -153,7 +153,7 @@ int cmesh_udp_route(const cmesh_address *destination, cmesh_address *source) {
   int descriptor = socket(family == 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (descriptor < 0) return -errno;
   struct sockaddr_storage to;
-  socklen_t length = to_sockaddr(&to, destination, family);
+  socklen_t length = cmesh_to_sockaddr(&to, destination, family);
   int result = connect(descriptor, (struct sockaddr *)&to, length) == 0 ? cmesh_udp_local(descriptor, source) : -errno;
   close(descriptor);
   return result;
@@ -219,7 +219,7 @@ uint8_t *cmesh_receive_batch_bytes(cmesh_receive_batch *batch, int index) {
 static void describe(cmesh_received *received, struct mmsghdr *header) {
   struct msghdr *message = &header->msg_hdr;
   memset(received, 0, sizeof *received);
-  from_sockaddr(&received->source, message->msg_name);
+  cmesh_from_sockaddr(&received->source, message->msg_name);
   received->length = header->msg_len;
   received->segment = header->msg_len;
   received->truncated = (message->msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
@@ -339,7 +339,7 @@ static void prepare(cmesh_send_batch *batch, int slot, const cmesh_run *run, uin
   memset(batch->controls[slot], 0, CONTROL_BYTES);
   *message = (struct msghdr){
       .msg_name = &batch->names[slot],
-      .msg_namelen = to_sockaddr(&batch->names[slot], &run->destination, family),
+      .msg_namelen = cmesh_to_sockaddr(&batch->names[slot], &run->destination, family),
       .msg_iov = &batch->vectors[slot],
       .msg_iovlen = 1,
       .msg_control = batch->controls[slot],

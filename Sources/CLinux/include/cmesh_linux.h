@@ -74,6 +74,20 @@ int cmesh_send_runs(cmesh_send_batch *batch, int descriptor, int family, int fir
 // Sends the rest of one run datagram by datagram, up to 64 at a time. Returns the number of datagrams that went.
 int cmesh_send_single(cmesh_send_batch *batch, int descriptor, int family, int index);
 
+// MARK: TCP
+
+// Nonblocking sockets. Family 0 listens on both families, or on IPv4 alone where there is no IPv6.
+int cmesh_tcp_listen(const cmesh_address *address);
+// The next connection, or -EAGAIN.
+int cmesh_tcp_accept(int listener, cmesh_address *peer);
+// Begins to connect: the socket is writable when that has ended, and `cmesh_tcp_error` tells how.
+int cmesh_tcp_connect(const cmesh_address *address);
+// The error that the socket has kept, as -errno; 0 for none.
+int cmesh_tcp_error(int descriptor);
+// The number of bytes; 0 at the end of the stream.
+int64_t cmesh_tcp_read(int descriptor, void *bytes, size_t count);
+int64_t cmesh_tcp_write(int descriptor, const void *bytes, size_t count);
+
 // MARK: Waiting
 
 typedef struct cmesh_event {
