@@ -59,7 +59,8 @@ import Testing
     return nil
   }
 
-  @Test(arguments: kinds, kinds) func `every mapping with every filtering is told apart`(_ map: UInt8, _ filter: UInt8) {
+  @Test(arguments: kinds, kinds) func `every mapping with every filtering is told apart`(_ map: UInt8, _ filter: UInt8)
+  {
     for hairpins in [false, true] {
       var nat = NATBox()
       nat.mapping = MappingBehavior(rawValue: map)!
@@ -142,7 +143,9 @@ import Testing
     return (nil, now - start)
   }
 
-  static let lifetimes: [(Int, Int?, Int?)] = [(12, 10, 15), (33, 30, 40), (120, 90, 120), (9, nil, 10), (900, 300, nil)]
+  static let lifetimes: [(Int, Int?, Int?)] = [
+    (12, 10, 15), (33, 30, 40), (120, 90, 120), (9, nil, 10), (900, 300, nil),
+  ]
   @Test(arguments: lifetimes) func `the lifetime of a binding is found between two times`(
     _ seconds: Int, _ alive: Int?, _ expired: Int?
   ) {

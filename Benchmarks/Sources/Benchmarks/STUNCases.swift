@@ -8,7 +8,9 @@ private let key = IntegrityKey(shortTerm: "VOkJxbRl1RmTxUk/WvJxBt")
 
 let stunCases: [Benchmark] = [
   // Header, all attributes, and the mapped address.
-  Benchmark("stun/decode/binding-response", allocationFree: true) { decode(response(fingerprint: false)) { _ in true } },
+  Benchmark("stun/decode/binding-response", allocationFree: true) {
+    decode(response(fingerprint: false)) { _ in true }
+  },
   Benchmark("stun/decode/binding-response-fingerprint", allocationFree: true) {
     decode(response(fingerprint: true)) { $0.fingerprint == .valid }
   },
