@@ -18,7 +18,10 @@ public struct ServerAuthentication: Sendable {
   public let nonceLifetime: Duration
   /// What PASSWORD-ALGORITHMS lists. Clients that know of none are taken to mean MD5.
   public static let algorithms: [PasswordAlgorithm] = [.sha256, .md5]
-  static let features: SecurityFeatures = [.passwordAlgorithms, .usernameAnonymity]
+  /// Hidden names are not offered beside time-limited credentials, whose names cannot be found by their hash.
+  private var features: SecurityFeatures {
+    users.acceptsTimeLimited ? .passwordAlgorithms : [.passwordAlgorithms, .usernameAnonymity]
+  }
   private static let digits = Array("0123456789abcdef".utf8)
   /// Bytes of a nonce: cookie, 16 digits of time, 32 of code.
   static let nonceSize = SecurityFeatures.cookieSize + 16 + 32
@@ -80,7 +83,7 @@ public struct ServerAuthentication: Sendable {
   /// A nonce for a client at `source`.
   func nonce(for source: SocketAddress, now: Instant) -> [UInt8] {
     let end = (now + nonceLifetime).nanoseconds
-    var nonce = Self.features.cookie
+    var nonce = features.cookie
     for shift in stride(from: 60, through: 0, by: -4) {
       nonce.append(Self.digits[Int(UInt64(bitPattern: end) >> UInt64(shift) & 15)])
     }
@@ -111,7 +114,7 @@ public struct ServerAuthentication: Sendable {
     }
     let instant = Instant(nanoseconds: Int64(bitPattern: end))
     guard instant > now, instant <= now + nonceLifetime else { return false }
-    var expected = Self.features.cookie + nonce[SecurityFeatures.cookieSize..<SecurityFeatures.cookieSize + 16]
+    var expected = features.cookie + nonce[SecurityFeatures.cookieSize..<SecurityFeatures.cookieSize + 16]
     for byte in code(instant.nanoseconds, source) {
       expected.append(Self.digits[Int(byte >> 4)])
       expected.append(Self.digits[Int(byte & 15)])

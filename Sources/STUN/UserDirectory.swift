@@ -43,6 +43,9 @@ public struct UserDirectory: Sendable {
 
   public var count: Int { accounts.count }
 
+  /// Whether credentials that carry their time limit are taken.
+  public var acceptsTimeLimited: Bool { secret != nil }
+
   /// Takes credentials made with `secret` by somebody else (the "REST API" of TURN servers): the user name is
   /// `expiry:anything`, with the expiry in seconds since 1970, and the password the base64 of HMAC-SHA1 of the user name under
   /// the secret. Such users cannot be found by USERHASH.
