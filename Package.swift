@@ -100,7 +100,7 @@ let package = Package(
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ]),
     // STUN, TURN and ICE on sockets.
-    layer("Traversal", ["MeshPrimitives", "MeshCrypto", "MeshSTUN", "MeshRuntime"]),
+    layer("Traversal", ["MeshPrimitives", "MeshCrypto", "MeshSTUN", "MeshTURN", "MeshRuntime"]),
     .target(
       name: "PNetMesh", dependencies: ["MeshPrimitives", "MeshPacket", "MeshRouting", "MeshNode", "MeshRuntime"],
       path: "Sources/PNetMesh", swiftSettings: settings),
@@ -111,13 +111,13 @@ let package = Package(
     layer(
       "Commands",
       [
-        "MeshPrimitives", "MeshCrypto", "MeshRouting", "MeshNode", "MeshRuntime", "MeshTraversal",
+        "MeshPrimitives", "MeshCrypto", "MeshRouting", "MeshNode", "MeshRuntime", "MeshSTUN", "MeshTraversal",
         .product(name: "Logging", package: "swift-log"),
       ]),
     .executableTarget(
       name: "pnet",
       dependencies: [
-        "MeshCommands", "MeshPrimitives", "MeshRouting", "MeshRuntime", "MeshTraversal",
+        "MeshCommands", "MeshPrimitives", "MeshRouting", "MeshRuntime", "MeshTURN", "MeshTraversal",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/pnet", swiftSettings: settings),

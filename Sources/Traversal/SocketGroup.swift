@@ -30,6 +30,28 @@ final class SocketGroup {
   /// Wakes the thread that waits.
   var doorbell: Doorbell { poller.doorbell }
 
+  // MARK: - Others
+
+  /// Something else that is waited on, such as a TCP connection: its events come by ``others(_:)``.
+  /// - Parameter token: 2^32 or more; smaller ones are the numbers of sockets.
+  func watch(_ descriptor: Int32, token: UInt64, _ interest: Poller.Interest = .readable) throws(SocketError) {
+    precondition(token >= 1 << 32, "the lower tokens are those of UDP sockets")
+    try poller.add(descriptor, token: token, interest: interest)
+  }
+
+  func rewatch(_ descriptor: Int32, token: UInt64, _ interest: Poller.Interest) {
+    try? poller.update(descriptor, token: token, interest: interest)
+  }
+
+  func unwatch(_ descriptor: Int32) { try? poller.remove(descriptor) }
+
+  /// The events of the last wait that are not about UDP sockets.
+  func others(_ body: (Poller.Event) -> Void) {
+    for index in 0..<poller.count where poller.event(at: index).token >= 1 << 32 { body(poller.event(at: index)) }
+  }
+
+  // MARK: - Sockets
+
   /// Opens a socket and returns its number.
   func open(port: UInt16 = 0, address: IPAddress? = nil) throws(SocketError) -> Int {
     let number = members.firstIndex { $0 == nil } ?? members.count
@@ -78,7 +100,7 @@ final class SocketGroup {
 
   /// Hands each datagram that the sockets have got to `body`, to be worked on in place.
   func receive(_ body: (_ number: Int, _ message: ReceivedMessage, _ datagram: inout MutableRawSpan) -> Void) {
-    for index in 0..<poller.count {
+    for index in 0..<poller.count where poller.event(at: index).token < 1 << 32 {
       let number = Int(poller.event(at: index).token)
       // Up to four batches: then the others have their turn.
       for _ in 0..<4 {
