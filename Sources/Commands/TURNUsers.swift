@@ -29,7 +29,8 @@ public enum TURNUsers {
     if let secretFile {
       let secret = TextScan.trimmed(try KeyFile.read(secretFile, limit: 4096, isSecret: true).bytes[...])
       guard secret.count >= 16 else {
-        throw Failure("\(secretFile) holds a secret of \(secret.count) bytes: use 16 or more, drawn at random", .badInput)
+        throw Failure(
+          "\(secretFile) holds a secret of \(secret.count) bytes: use 16 or more, drawn at random", .badInput)
       }
       directory.acceptTimeLimited(secret: String(decoding: secret, as: UTF8.self))
     }
