@@ -37,6 +37,8 @@ let package = Package(
     product("MeshWire"),
     product("MeshReliability"),
     product("MeshRouting"),
+    product("MeshCompression"),
+    product("MeshDictionaryFiles"),
     product("MeshNode"),
     product("MeshRuntime"),
     product("MeshSimulation"),
@@ -66,6 +68,9 @@ let package = Package(
     .systemLibrary(
       name: "CMeshProtobufC", path: "Sources/CProtobufC", pkgConfig: "libprotobuf-c",
       providers: [.apt(["libprotobuf-c-dev"]), .brew(["protobuf-c"])]),
+    .systemLibrary(
+      name: "CMeshZstd", path: "Sources/CZstd", pkgConfig: "libzstd",
+      providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
     .target(name: "CMeshProto", dependencies: ["CMeshProtobufC"], path: "Sources/CProto"),
 
     // Layers, without I/O: bytes, time and randomness are arguments.
@@ -76,6 +81,7 @@ let package = Package(
     layer("Wire", ["MeshPrimitives", "MeshPacket", "CMeshProto", "CMeshProtobufC"]),
     layer("Reliability", ["MeshPrimitives", "MeshPacket"]),
     layer("Routing", ["MeshPrimitives"]),
+    layer("Compression", ["MeshPrimitives", "CMeshZstd", "CMeshSodium"]),
 
     // Composition: a whole node, still without I/O.
     layer(
@@ -84,6 +90,7 @@ let package = Package(
         "MeshPrimitives", "MeshCrypto", "MeshSession", "MeshPacket", "MeshWire", "MeshReliability", "MeshRouting",
       ]),
     // I/O.
+    layer("DictionaryFiles", ["MeshPrimitives", "MeshCompression"]),
     .target(name: "CMeshLinux", path: "Sources/CLinux"),
     layer(
       "Runtime",
@@ -102,8 +109,8 @@ let package = Package(
     layer(
       "Commands",
       [
-        "MeshPrimitives", "MeshCrypto", "MeshRouting", "MeshNode", "MeshRuntime",
-        .product(name: "Logging", package: "swift-log"),
+        "MeshPrimitives", "MeshCrypto", "MeshRouting", "MeshNode", "MeshRuntime", "MeshCompression",
+        "MeshDictionaryFiles", .product(name: "Logging", package: "swift-log"),
       ]),
     .executableTarget(
       name: "pnet",
@@ -136,6 +143,8 @@ let package = Package(
     tests("Wire", ["MeshPrimitives", "MeshPacket"]),
     tests("Reliability", ["MeshPrimitives", "MeshPacket", "MeshSimulation"]),
     tests("Routing", ["MeshPrimitives"]),
+    tests("Compression", ["MeshPrimitives", "MeshSimulation"]),
+    tests("DictionaryFiles", ["MeshPrimitives", "MeshCompression", "MeshSimulation"]),
     tests("Runtime", ["MeshPrimitives", "MeshCrypto", "MeshSession", "MeshNode", "MeshPacket"]),
     tests("Simulation", ["MeshPrimitives"]),
     tests(
