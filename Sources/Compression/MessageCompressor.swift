@@ -57,7 +57,7 @@ internal import MeshPrimitives
     self.maximumSize = maximumSize
     self.options = options
     let highest = max(level, min(highestLevel, Zstd.levels.upperBound))
-    let needed = (level...highest).map { Zstd.contextSize(level: $0, size: maximumSize, windowLog: nil) }.max() ?? 0
+    let needed = (level...highest).map { Zstd.messageMemory(level: $0, size: maximumSize) }.max() ?? 0
     memory = ContextMemory(needed)
     guard let context = unsafe ZSTD_initStaticCCtx(memory.address, memory.count) else { throw .outOfMemory }
     unsafe self.context = context
@@ -141,6 +141,8 @@ internal import MeshPrimitives
 
   private mutating func select(_ other: PreparedDictionary?) throws(CompressionError) {
     guard other !== dictionary else { return }
+    // A frame that did not fit is still open.
+    unsafe ZSTD_CCtx_reset(context, ZSTD_reset_session_only)
     let result = unsafe other?.reference(from: context) ?? ZSTD_CCtx_refCDict(context, nil)
     guard !Zstd.isError(result) else { throw .outOfMemory }
     dictionary = other

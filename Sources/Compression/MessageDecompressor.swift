@@ -53,15 +53,9 @@ internal import MeshPrimitives
     _ message: RawSpan, with dictionary: ZstdDictionary? = nil, into output: inout OutputRawSpan
   ) throws(CompressionError) -> Int {
     try select(dictionary)
+    let cap = min(limit, output.freeCapacity)
     do throws(CompressionError) {
-      let cap = min(limit, output.freeCapacity)
-      let written = try decompress(message, try scan(message, cap: cap), cap, &output)
-      table.update {
-        $0.messages &+= 1
-        $0.contentBytes &+= UInt64(written)
-        $0.compressedBytes &+= UInt64(message.byteCount)
-      }
-      return written
+      return try decompress(message, try scan(message, cap: cap), cap, &output)
     } catch {
       table.update { $0.failures &+= 1 }
       throw error
@@ -76,11 +70,15 @@ internal import MeshPrimitives
     _ message: RawSpan, with dictionary: ZstdDictionary? = nil
   ) throws(CompressionError) -> [UInt8] {
     try select(dictionary)
-    // A frame that is refused here is refused again, and counted, below.
-    let bound = (try? scan(message, cap: limit).bound) ?? 0
-    let capacity = Int(min(bound, UInt64(limit)))
-    return try [UInt8](capacity: capacity) { (output: inout OutputRawSpan) throws(CompressionError) in
-      _ = try decompress(message, with: dictionary, into: &output)
+    do throws(CompressionError) {
+      let scan = try scan(message, cap: limit)
+      let capacity = Int(min(scan.bound, UInt64(limit)))
+      return try [UInt8](capacity: capacity) { (output: inout OutputRawSpan) throws(CompressionError) in
+        _ = try decompress(message, scan, limit, &output)
+      }
+    } catch {
+      table.update { $0.failures &+= 1 }
+      throw error
     }
   }
 
@@ -104,17 +102,19 @@ internal import MeshPrimitives
     return scan
   }
 
-  private func decompress(
+  /// - Parameter cap: What is allowed; the output has room for it, or for all that the frame can give.
+  private mutating func decompress(
     _ message: RawSpan, _ scan: FrameScan, _ cap: Int, _ output: inout OutputRawSpan
   ) throws(CompressionError) -> Int {
     let context = unsafe context
+    let room = min(cap, output.freeCapacity)
     let result = unsafe message.withUnsafeBytes { source in
       unsafe output.withUnsafeMutableBytes { target, count in
         // libzstd takes no pointer to nothing.
         var nothing: UInt8 = 0
         let result =
-          if let base = target.baseAddress, cap > 0 {
-            unsafe ZSTD_decompressDCtx(context, base + count, cap, source.baseAddress, source.count)
+          if let base = target.baseAddress, room > 0 {
+            unsafe ZSTD_decompressDCtx(context, base + count, room, source.baseAddress, source.count)
           } else {
             unsafe ZSTD_decompressDCtx(context, &nothing, 0, source.baseAddress, source.count)
           }
@@ -124,6 +124,11 @@ internal import MeshPrimitives
     }
     guard !Zstd.isError(result) else {
       throw Zstd.error(result, limit: UInt64(cap), dictionaryID: scan.dictionaryID)
+    }
+    table.update {
+      $0.messages &+= 1
+      $0.contentBytes &+= UInt64(result)
+      $0.compressedBytes &+= UInt64(message.byteCount)
     }
     return result
   }

@@ -13,7 +13,7 @@ internal import MeshPrimitives
 ///
 /// var compressor = try StreamCompressor(windowLog: 17)
 /// var rest = bytes[...]
-/// var progress = StreamProgress(consumed: 0, produced: 0, isComplete: false)
+/// var progress = StreamProgress()
 /// while !progress.isComplete {
 ///   let chunk = try [UInt8](capacity: 1200) { (output: inout OutputRawSpan) throws(CompressionError) in
 ///     progress = try compressor.write(Array(rest).bytes, .flush, into: &output)
@@ -55,10 +55,16 @@ internal import MeshPrimitives
     precondition(Zstd.levels.contains(level), "a level is one of \(Zstd.levels)")
     precondition((10...24).contains(windowLog), "a window has 2^10 to 2^24 bytes")
     let memory = ContextMemory(
-      Zstd.contextSize(level: max(level, dictionary?.level ?? 1), size: 1 << windowLog, windowLog: windowLog))
+      Zstd.streamMemory(level: level, windowLog: windowLog, dictionaryLevel: dictionary?.level))
     guard let context = unsafe ZSTD_initStaticCStream(memory.address, memory.count) else { throw .outOfMemory }
     unsafe MessageCompressor.set(context, options, level: level)
-    unsafe ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, Int32(windowLog))
+    let parameters = Zstd.streamParameters(level: level, windowLog: windowLog)
+    for (parameter, value) in [
+      (ZSTD_c_windowLog, parameters.windowLog), (ZSTD_c_chainLog, parameters.chainLog),
+      (ZSTD_c_hashLog, parameters.hashLog), (ZSTD_c_searchLog, parameters.searchLog),
+      (ZSTD_c_minMatch, parameters.minMatch), (ZSTD_c_targetLength, parameters.targetLength),
+      (ZSTD_c_strategy, parameters.strategy.rawValue),
+    ] { unsafe ZSTD_CCtx_setParameter(context, parameter, Int32(value)) }
     if let dictionary {
       let result = unsafe dictionary.reference(from: context)
       guard !Zstd.isError(result) else { throw .outOfMemory }

@@ -61,9 +61,9 @@ internal import MeshPrimitives
     if let failure { throw failure }
     guard !isFinished else {
       guard input.byteCount == 0 else { throw .trailing(count: input.byteCount) }
-      return StreamProgress(consumed: 0, produced: 0, isComplete: true)
+      return StreamProgress(isComplete: true)
     }
-    guard output.freeCapacity > 0 else { return StreamProgress(consumed: 0, produced: 0, isComplete: false) }
+    guard output.freeCapacity > 0 else { return StreamProgress() }
     do throws(CompressionError) {
       let left = outputLimit > contentBytes ? outputLimit - contentBytes : 0
       let room = Int(min(UInt64(output.freeCapacity), left))
@@ -109,7 +109,7 @@ internal import MeshPrimitives
 
   /// The limit is reached: the frame may end, but not give one byte more.
   private func stepAtLimit(_ input: RawSpan) throws(CompressionError) -> StreamProgress {
-    var progress = StreamProgress(consumed: 0, produced: 0, isComplete: false)
+    var progress = StreamProgress()
     let excess = try [UInt8](capacity: 1) { (output: inout OutputRawSpan) throws(CompressionError) in
       progress = try step(input, 1, &output)
     }
