@@ -51,6 +51,11 @@ internal import MeshPrimitives
     unsafe decompression = prepared
   }
 
+  /// The same for bytes in an array.
+  public convenience init(_ bytes: [UInt8], verifying expected: DictionaryHash? = nil) throws(DictionaryError) {
+    try self.init(bytes.bytes, verifying: expected)
+  }
+
   deinit {
     unsafe ZSTD_freeDDict(decompression)
     unsafe content.deallocate()
