@@ -90,7 +90,7 @@ let package = Package(
         "MeshPrimitives", "MeshCrypto", "MeshSession", "MeshPacket", "MeshWire", "MeshReliability", "MeshRouting",
       ]),
     // I/O.
-    layer("DictionaryFiles", ["MeshPrimitives", "MeshCompression"]),
+    layer("DictionaryFiles", ["MeshCompression"]),
     .target(name: "CMeshLinux", path: "Sources/CLinux"),
     layer(
       "Runtime",
@@ -115,7 +115,7 @@ let package = Package(
     .executableTarget(
       name: "pnet",
       dependencies: [
-        "MeshCommands", "MeshPrimitives", "MeshRouting", "MeshRuntime",
+        "MeshCommands", "MeshCompression", "MeshPrimitives", "MeshRouting", "MeshRuntime",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/pnet", swiftSettings: settings),
