@@ -43,7 +43,8 @@ public struct DictionaryShelf: Sendable {
   ///
   /// - Throws: `Failure` when there is none, or more than one.
   public func find(_ text: String) throws(Failure) -> ZstdDictionary {
-    if text.utf8.contains(UInt8(ascii: "/")) || unsafe access(text, F_OK) == 0 { return try Self.read(text) }
+    let isFile = unsafe access(text, F_OK) == 0
+    if isFile || text.utf8.contains(UInt8(ascii: "/")) { return try Self.read(text) }
     let wanted = TextScan.lowercased(Array(text.utf8)[...])
     let found = store.dictionaries.filter { dictionary in
       dictionary.description == wanted || DictionaryDirectory.name(of: dictionary) == wanted

@@ -84,8 +84,7 @@ struct Dict: AsyncParsableCommand {
       let bar = ProgressBar()
       defer { bar.clear() }
       let (dictionary, report) = try DictionaryShelf.train(try samples.read(files), options, seed: seed) { done, total in
-        bar.show(
-          TransferProgress(name: "training", phase: .hashing, done: UInt64(done), total: UInt64(max(1, total))))
+        bar.show("training", step: done, of: total)
       }
       bar.clear()
       let training = DictionaryFacts.Training(report)
