@@ -4,7 +4,7 @@ import PackageDescription
 
 let layers = [
   "Primitives", "Replay", "Crypto", "Session", "Packet", "Wire", "Reliability", "Routing", "Node", "Runtime",
-  "Simulation",
+  "Simulation", "Compression",
 ]
 
 let package = Package(
