@@ -2,7 +2,9 @@
 // A package of its own: fuzzers need flags that a package for others must not have.
 import PackageDescription
 
-let layers = ["Primitives", "Crypto", "Session", "Packet", "Wire", "Reliability", "Routing", "Commands", "Simulation"]
+let layers = [
+  "Primitives", "Crypto", "Session", "Packet", "Wire", "Reliability", "Routing", "Commands", "Simulation", "Compression",
+]
 
 /// A libFuzzer program for `function` of MeshFuzzing: `fuzz-<name>`, its corpus in `Corpus/<name>`.
 func fuzzer(_ name: String, _ folder: String) -> Target {
@@ -28,6 +30,10 @@ let package = Package(
     fuzzer("ip", "IP"),
     fuzzer("text", "Text"),
     fuzzer("config", "Config"),
+    fuzzer("decompress", "Decompress"),
+    fuzzer("decompress-stream", "DecompressStream"),
+    fuzzer("dictionary", "Dictionary"),
+    fuzzer("dictionary-diff", "DictionaryDiff"),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -58,15 +58,15 @@ struct MessageCorpus {
         let name = word() + (0..<random.upTo(2)).map { _ in "_" + word() }.joined()
         let kind: Kind
         switch random.upTo(19) {
-        case 0...6:
+        case 0...5:
           let own = (0...1 + random.upTo(10)).map { _ in Int(random.upTo(3999)) }
           kind = .choice(own, Zipf(own.count, 1.2))
-        case 7...9: kind = .flag
-        case 10...12: kind = .number([10, 100, 1000, 100_000, 1_000_000][Int(random.upTo(4))])
-        case 13: kind = .amount
-        case 14: kind = .time
-        case 15: kind = .identifier(word().prefix(4) + "-")
-        case 16...17: kind = .word
+        case 6...7: kind = .flag
+        case 8...11: kind = .number([10, 100, 1000, 100_000, 1_000_000][Int(random.upTo(4))])
+        case 12: kind = .amount
+        case 13...14: kind = .time
+        case 15...16: kind = .identifier(word().prefix(4) + "-")
+        case 17...18: kind = .word
         default: kind = .phrase(3 + Int(random.upTo(5)))
         }
         return Field(name: name, kind: kind)
