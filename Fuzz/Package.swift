@@ -3,7 +3,8 @@
 import PackageDescription
 
 let layers = [
-  "Primitives", "Crypto", "Session", "Packet", "Wire", "Reliability", "Routing", "Commands", "Simulation", "Compression",
+  "Primitives", "Crypto", "Session", "Packet", "Wire", "Reliability", "Routing", "Commands", "Simulation",
+  "Compression",
 ]
 
 /// A libFuzzer program for `function` of MeshFuzzing: `fuzz-<name>`, its corpus in `Corpus/<name>`.

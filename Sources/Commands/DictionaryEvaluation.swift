@@ -41,7 +41,8 @@ public struct DictionaryEvaluation: Codable, Equatable, Sendable {
     ratio = Double(sampleBytes) / Double(max(1, compressedBytes))
     if let training, training.level == level {
       trainedRatio = training.ratio
-      var monitor = RatioMonitor(baseline: training.ratio, decay: decay, window: max(1, sampleBytes), minimumMessages: 1)
+      var monitor = RatioMonitor(
+        baseline: training.ratio, decay: decay, window: max(1, sampleBytes), minimumMessages: 1)
       monitor.record(size: sampleBytes, compressed: compressedBytes)
       needsRetraining = monitor.needsRetraining
     }

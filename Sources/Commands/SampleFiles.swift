@@ -58,7 +58,8 @@ public struct SampleFiles: Sendable {
     switch split {
     case .files: return [bytes[...]]
     case .lines: return bytes.split(separator: 0x0A)
-    case .blocks(let size): return stride(from: 0, to: bytes.count, by: size).map { bytes[$0..<min($0 + size, bytes.count)] }
+    case .blocks(let size):
+      return stride(from: 0, to: bytes.count, by: size).map { bytes[$0..<min($0 + size, bytes.count)] }
     case .paragraphs:
       var pieces: [ArraySlice<UInt8>] = []
       var start = 0
@@ -72,7 +73,9 @@ public struct SampleFiles: Sendable {
 
   private func files(at path: String, depth: Int) throws -> [String] {
     var facts = stat()
-    guard unsafe stat(path, &facts) == 0 else { throw Failure("cannot read \(path): \(systemMessage(errno))", .badInput) }
+    guard unsafe stat(path, &facts) == 0 else {
+      throw Failure("cannot read \(path): \(systemMessage(errno))", .badInput)
+    }
     guard facts.st_mode & S_IFMT == S_IFDIR else { return [path] }
     guard depth < 16 else { throw Failure("\(path): the directories are nested too deeply", .badInput) }
     return try TemporaryFolder.names(in: path).flatMap { name -> [String] in

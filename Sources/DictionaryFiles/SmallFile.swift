@@ -45,7 +45,9 @@ public enum SmallFile {
     var failure: Int32?
     var start = 0
     while start < bytes.count, failure == nil {
-      let result = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress! + start, $0.count - start) }
+      let result = unsafe bytes.withUnsafeBytes {
+        unsafe Glibc.write(descriptor, $0.baseAddress! + start, $0.count - start)
+      }
       if result > 0 { start += result } else if errno != EINTR || result == 0 { failure = result == 0 ? ENOSPC : errno }
     }
     if failure == nil, fsync(descriptor) != 0 { failure = errno }

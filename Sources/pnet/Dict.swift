@@ -83,7 +83,8 @@ struct Dict: AsyncParsableCommand {
       if let size { options.sizes = [size * 1024] }
       let bar = ProgressBar()
       defer { bar.clear() }
-      let (dictionary, report) = try DictionaryShelf.train(try samples.read(files), options, seed: seed) { done, total in
+      let (dictionary, report) = try DictionaryShelf.train(try samples.read(files), options, seed: seed) {
+        done, total in
         bar.show("training", step: done, of: total)
       }
       bar.clear()
@@ -158,7 +159,8 @@ struct Dict: AsyncParsableCommand {
     var files: [String]
 
     @Option(
-      help: ArgumentHelp("The share of the ratio that may be lost before it should be trained anew.", valueName: "share"))
+      help: ArgumentHelp(
+        "The share of the ratio that may be lost before it should be trained anew.", valueName: "share"))
     var decay = 0.15
 
     @Flag(help: "Print JSON.")
@@ -222,7 +224,8 @@ struct Dict: AsyncParsableCommand {
     @Argument(help: ArgumentHelp("What 'pnet dict diff' made.", valueName: "diff"))
     var diff: String
 
-    @Option(help: ArgumentHelp("The old one. (default: the one in the directory that the diff names)", valueName: "old"))
+    @Option(
+      help: ArgumentHelp("The old one. (default: the one in the directory that the diff names)", valueName: "old"))
     var old: String?
 
     @Option(
@@ -273,7 +276,8 @@ struct Dict: AsyncParsableCommand {
     for candidate in training.candidates {
       let size = "\(candidate.size) B"
       Console.out(
-        size + String(repeating: " ", count: max(1, 13 - size.count)) + "\(decimal(candidate.ratio, digits: 2)) x smaller"
+        size + String(repeating: " ", count: max(1, 13 - size.count))
+          + "\(decimal(candidate.ratio, digits: 2)) x smaller"
           + (candidate.size == chosen ? "  <- chosen" : ""))
     }
     let payOff = training.messagesToPayOff.map { ", its own size after \($0) messages" } ?? ""

@@ -101,7 +101,8 @@ func problem(_ bytes: [UInt8], verifying hash: DictionaryHash? = nil) -> Diction
     for size in stride(from: 256, to: bytes.count, by: 97) {
       let part = Array(bytes.prefix(size))
       let hash = DictionaryHash(of: part.bytes)
-      #expect(problem(part, verifying: Corpus.dictionary.hash) == .wrongHash(expected: Corpus.dictionary.hash, found: hash))
+      #expect(
+        problem(part, verifying: Corpus.dictionary.hash) == .wrongHash(expected: Corpus.dictionary.hash, found: hash))
     }
   }
 }

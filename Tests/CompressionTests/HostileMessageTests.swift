@@ -17,7 +17,8 @@ func outcome(
   static let message = (0..<40).flatMap { _ in Array("the quick brown fox \n".utf8) }
   static let dictionary = try! PreparedDictionary(Corpus.dictionary)
 
-  static func frame(_ message: [UInt8], _ options: FrameOptions, with dictionary: PreparedDictionary? = nil) -> [UInt8] {
+  static func frame(_ message: [UInt8], _ options: FrameOptions, with dictionary: PreparedDictionary? = nil) -> [UInt8]
+  {
     var compressor = try! MessageCompressor(maximumSize: 1 << 24, options: options)
     return try! compressed(message, &compressor, with: dictionary)!
   }
@@ -39,7 +40,9 @@ func outcome(
   @Test func `a changed byte gives a typed error or other bytes within the limit, never more`() {
     var random = SeededEntropy(seed: 11)
     let source = Array(Self.message.prefix(400))
-    for (options, dictionary) in [(FrameOptions.compact, nil), (.compact, Self.dictionary), (.standard, Self.dictionary)] {
+    for (options, dictionary) in [
+      (FrameOptions.compact, nil), (.compact, Self.dictionary), (.standard, Self.dictionary),
+    ] {
       let frame = Self.frame(source, options, with: dictionary)
       for index in frame.indices {
         for _ in 0..<4 {
@@ -87,7 +90,8 @@ func outcome(
     #expect(outcome([0x00, 0xFF, 0x09, 0x00, 0x00, 0x41]) == .failure(.windowTooLarge(limit: 31)))
     // 200 repeating blocks of 128 KiB.
     let block: [UInt8] = [0x02, 0x00, 0x10, 0x00]
-    let blocks: [UInt8] = [0x00, 0x70] + [[UInt8]](repeating: block, count: 200).flatMap { $0 } + [0x03, 0x00, 0x10, 0x00]
+    let blocks: [UInt8] =
+      [0x00, 0x70] + [[UInt8]](repeating: block, count: 200).flatMap { $0 } + [0x03, 0x00, 0x10, 0x00]
     #expect(outcome(blocks, limit: 1 << 20) == .failure(.outputTooLarge(limit: 1 << 20)))
   }
 

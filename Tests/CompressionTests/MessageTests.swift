@@ -18,7 +18,8 @@ import Testing
       #expect(try decompressor.decompress(frame.bytes, with: dictionary) == message)
     }
     #expect(compressor.statistics(of: dictionary?.hash).messages > (hasDictionary ? 450 : 100))
-    #expect(compressor.statistics(of: dictionary?.hash).messages == decompressor.statistics(of: dictionary?.hash).messages)
+    #expect(
+      compressor.statistics(of: dictionary?.hash).messages == decompressor.statistics(of: dictionary?.hash).messages)
   }
 
   @Test func `a dictionary makes small messages several times smaller than no dictionary does`() throws {
@@ -116,7 +117,9 @@ import Testing
     var compressor = try MessageCompressor()
     let first = try PreparedDictionary(Corpus.dictionary)
     let second = try PreparedDictionary(Corpus.foreign)
-    for dictionary in [first, second, first, nil, first] { _ = try compressed(corpus.next(), &compressor, with: dictionary) }
+    for dictionary in [first, second, first, nil, first] {
+      _ = try compressed(corpus.next(), &compressor, with: dictionary)
+    }
     let counts = compressor.statistics.map { $0.statistics.messages + $0.statistics.incompressible }
     #expect(compressor.statistics.map(\.dictionary) == [nil, first.dictionary.hash, second.dictionary.hash])
     #expect(counts == [1, 3, 1])

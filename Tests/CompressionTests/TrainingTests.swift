@@ -85,7 +85,8 @@ import Testing
 
   @Test func `samples without anything in common give an error or a useless dictionary, but no trap`() {
     for samples in [
-      (0..<400).map { Corpus.noise(200, seed: UInt64($0)) }, Array(repeating: Array(repeating: 0, count: 100), count: 1000),
+      (0..<400).map { Corpus.noise(200, seed: UInt64($0)) },
+      Array(repeating: Array(repeating: 0, count: 100), count: 1000),
       Array(repeating: Corpus.noise(1000, seed: 3), count: 100),
     ] {
       do throws(DictionaryError) {

@@ -24,7 +24,8 @@ func messages(_ count: Int, seed: UInt64) -> [[UInt8]] {
   return (0..<count).map { _ in
     let (state, job) = (words[Int(random.upTo(7))], random.upTo(99_999))
     return Array(
-      "{\"job\":\(job),\"state\":\"\(state)\",\"queue\":\"default-\(random.upTo(30))\",\"attempt\":\(random.upTo(5))}".utf8)
+      "{\"job\":\(job),\"state\":\"\(state)\",\"queue\":\"default-\(random.upTo(30))\",\"attempt\":\(random.upTo(5))}"
+        .utf8)
   }
 }
 

@@ -19,7 +19,8 @@ let compressionCases: [Benchmark] =
     Benchmark("compression/bypass/noise", bytes: 350, allocationFree: true) { bypassed() },
     Benchmark("compression/load/64KB") { load() },
     Benchmark("compression/prepare/64KB-level-3") { prepare() },
-  ] + [(0, "same-traffic"), (12, "tenth-new"), (60, "half-new")].map { replaced, name in
+  ]
+  + [(0, "same-traffic"), (12, "tenth-new"), (60, "half-new")].map { replaced, name in
     Benchmark("compression/diff-64KB/\(name)", figures: { diffFigures(replaced) }) { apply(replaced) }
   }
 
@@ -159,7 +160,9 @@ private func compress(_ kind: Records, _ kilobytes: Int, _ level: Int) -> Benchm
     for _ in 0..<count {
       let message = RawSpan(_unsafeBytes: messages.message(index))
       var output = OutputRawSpan(buffer: target, initializedCount: 0)
-      do { _ = try compressor.value.compress(message, with: dictionary, into: &output) } catch { fatalError("\(error)") }
+      do { _ = try compressor.value.compress(message, with: dictionary, into: &output) } catch {
+        fatalError("\(error)")
+      }
       use(UInt64(output.byteCount))
       index = index + 1 == messages.ranges.count ? 0 : index + 1
     }
