@@ -137,6 +137,23 @@ func outcome(
     }
   }
 
+  @Test func `what a damaged frame gives does not depend on what came before it`() throws {
+    var decompressor = try MessageDecompressor(limit: 2000)
+    for seed in 0..<2000 as Range<UInt64> {
+      // One compressed block: a literal, and two sequences with the dictionary's tables.
+      var frame = [0, 0, 0x5D, 0, 0] + Corpus.noise(11, seed: seed)
+      (frame[5], frame[7], frame[8]) = (8, 2, 0xFC)
+      let fresh = outcome(frame, limit: 2000, with: Corpus.dictionary)
+      for _ in 0..<2 {
+        let again = Result { () throws(CompressionError) in
+          try decompressor.decompress(frame.bytes, with: Corpus.dictionary)
+        }
+        #expect(again == fresh)
+      }
+      _ = try? decompressor.decompress(frame.bytes, with: nil)
+    }
+  }
+
   @Test func `frames with zstd's magic and frames without are not taken for each other`() {
     #expect(outcome(Self.frame(Self.message, .standard)) != .success(Self.message))
     #expect(outcome(Self.frame(Self.message, .compact), hasMagic: true) == .failure(.corrupt))
