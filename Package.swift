@@ -152,7 +152,7 @@ let package = Package(
       [
         "MeshPrimitives", "MeshCrypto", "MeshSession", "MeshPacket", "MeshReliability", "MeshRouting", "MeshSimulation",
       ]),
-    tests("Commands", ["MeshPrimitives", "MeshRouting", "MeshRuntime"]),
+    tests("Commands", ["MeshPrimitives", "MeshRouting", "MeshRuntime", "MeshCompression"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -55,3 +55,23 @@ extension DictionaryFacts.Training {
     candidates = report.candidates.map { .init(size: $0.size, ratio: report.ratio(of: $0)) }
   }
 }
+
+/// What is known of a diff: printed as JSON.
+public struct DiffFacts: Codable, Equatable, Sendable {
+  public var file: String
+  /// Bytes.
+  public var size: Int
+  /// BLAKE2b-256, 64 hexadecimal digits, of the dictionary to start from and of that to arrive at.
+  public var from: String
+  public var to: String
+  /// Bytes of the latter.
+  public var targetSize: Int
+
+  public init(from old: ZstdDictionary, to new: ZstdDictionary, file: String, size: Int) {
+    self.file = file
+    self.size = size
+    from = old.hash.description
+    to = new.hash.description
+    targetSize = new.size
+  }
+}

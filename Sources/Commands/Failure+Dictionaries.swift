@@ -14,7 +14,6 @@ extension Failure {
     case .corrupt: reason = "it is a damaged zstd dictionary: get it again"
     case .wrongHash(let expected, let found):
       reason = "its BLAKE2b-256 is \(found.prefix)…, not \(expected.prefix)… as it should be: it is damaged or forged"
-    case .wrongID(let expected, let found): reason = "its id is \(found), not \(expected)"
     case .wrongReference(let expected, let found):
       reason = "it starts from the dictionary \(expected.prefix)…, and the given one is \(found.prefix)…"
     case .corruptDiff: reason = "it is no diff of dictionaries, or a damaged one: make it with 'pnet dict diff'"

@@ -63,7 +63,7 @@ public struct SampleFiles: Sendable {
     case .paragraphs:
       var pieces: [ArraySlice<UInt8>] = []
       var start = 0
-      for index in bytes.indices where bytes[index] == 0x0A && index > start && bytes[index - 1] == 0x0A {
+      for index in bytes.indices where bytes[index] == 0x0A && (index == start || bytes[index - 1] == 0x0A) {
         pieces.append(bytes[start..<index])
         start = index + 1
       }

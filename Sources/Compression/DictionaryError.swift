@@ -8,7 +8,6 @@ public enum DictionaryError: Error, Equatable, Sendable {
   case corrupt
   /// It is not the one that was expected: forged, or damaged on the way.
   case wrongHash(expected: DictionaryHash, found: DictionaryHash)
-  case wrongID(expected: UInt32, found: UInt32)
   /// A diff starts from another dictionary than the given one.
   case wrongReference(expected: DictionaryHash, found: DictionaryHash)
   /// A diff is none, is damaged, or does not give what it says.

@@ -1,5 +1,5 @@
 internal import CMeshZstd
-internal import MeshPrimitives
+public import MeshPrimitives
 
 /// Decompresses what ``MessageCompressor`` made, and what the `zstd` tool makes, one frame at a time.
 ///
@@ -15,6 +15,8 @@ internal import MeshPrimitives
   private let context: OpaquePointer
   private var dictionary: ZstdDictionary?
   private var table = StatisticsTable()
+  /// How often messages failed, by reason, with all dictionaries together.
+  public private(set) var failures = ReasonCounters<DecompressionFailure>()
 
   /// - Parameters:
   ///   - limit: Bytes that a decompressed message may have, at least 1.
@@ -57,7 +59,7 @@ internal import MeshPrimitives
     do throws(CompressionError) {
       return try decompress(message, try scan(message, cap: cap), cap, &output)
     } catch {
-      table.update { $0.failures &+= 1 }
+      failed(error)
       throw error
     }
   }
@@ -77,9 +79,14 @@ internal import MeshPrimitives
         _ = try decompress(message, scan, limit, &output)
       }
     } catch {
-      table.update { $0.failures &+= 1 }
+      failed(error)
       throw error
     }
+  }
+
+  private mutating func failed(_ error: CompressionError) {
+    table.update { $0.failures &+= 1 }
+    failures.count(DecompressionFailure(error))
   }
 
   private mutating func select(_ other: ZstdDictionary?) throws(CompressionError) {

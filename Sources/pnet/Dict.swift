@@ -205,6 +205,9 @@ struct Dict: AsyncParsableCommand {
     @Option(name: [.short, .customLong("output")], help: ArgumentHelp("The file to make.", valueName: "file"))
     var output: String
 
+    @Flag(help: "Print JSON.")
+    var json = false
+
     @OptionGroup var shelf: ShelfOption
 
     func run() async throws {
@@ -212,6 +215,9 @@ struct Dict: AsyncParsableCommand {
       let (old, new) = (try shelf.find(old), try shelf.find(new))
       let bytes = try DictionaryShelf.diff(from: old, to: new)
       try DictionaryShelf.write(bytes, to: output, isReplacing: false)
+      guard !json else {
+        return Console.out(try JSON.pretty(DiffFacts(from: old, to: new, file: output, size: bytes.count)))
+      }
       let share = Double(bytes.count) * 100 / Double(new.size)
       Console.out("\(output): \(bytes.count) B, \(decimal(share, digits: 1)) % of \(new)")
     }
@@ -233,14 +239,17 @@ struct Dict: AsyncParsableCommand {
       help: ArgumentHelp("Write it to this new file, not into the directory.", valueName: "file"))
     var output: String?
 
+    @Flag(help: "Print JSON.")
+    var json = false
+
     @OptionGroup var shelf: ShelfOption
 
     func run() async throws {
       let shelf = try shelf.open()
       let dictionary = try shelf.apply(diff, to: try old.map { try shelf.find($0) })
-      guard let output else { return Console.out(try shelf.save(dictionary)) }
-      try DictionaryShelf.write(dictionary.bytes, to: output, isReplacing: false)
-      Console.out(output)
+      if let output { try DictionaryShelf.write(dictionary.bytes, to: output, isReplacing: false) }
+      let file = try output ?? shelf.save(dictionary)
+      Console.out(try json ? JSON.pretty(DictionaryFacts(dictionary, file: file)) : file)
     }
   }
 

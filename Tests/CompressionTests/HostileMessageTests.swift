@@ -137,6 +137,23 @@ func outcome(
     }
   }
 
+  @Test func `each failure is counted under its name`() throws {
+    var decompressor = try MessageDecompressor(limit: 1000)
+    let frame = Self.frame(Self.message, .compact)
+    let large = Self.frame(Array(repeating: 0, count: 5000), .compact)
+    let hostile: [[UInt8]] = [
+      Array(frame.dropLast()), frame + [0], large, [0x08], [0x00, 0xFF, 0x09, 0x00, 0x00, 0x41],
+      [0x01, 0x00, 0x07, 0x09, 0x00, 0x00, 0x41],
+    ]
+    for frame in hostile { _ = try? decompressor.decompress(frame.bytes) }
+    let counts = decompressor.failures
+    let expected: [DecompressionFailure] = [
+      .truncated, .trailing, .outputTooLarge, .corrupt, .windowTooLarge, .wrongDictionary,
+    ]
+    for reason in expected { #expect(counts[reason] == 1, "\(reason)") }
+    #expect(counts.total == 6)
+  }
+
   @Test func `what a damaged frame gives does not depend on what came before it`() throws {
     var decompressor = try MessageDecompressor(limit: 2000)
     for seed in 0..<2000 as Range<UInt64> {
