@@ -39,6 +39,8 @@ let package = Package(
     product("MeshWire"),
     product("MeshReliability"),
     product("MeshRouting"),
+    product("MeshCompression"),
+    product("MeshDictionaryFiles"),
     product("MeshNode"),
     product("MeshRuntime"),
     product("MeshTraversal"),
@@ -70,6 +72,9 @@ let package = Package(
     .systemLibrary(
       name: "CMeshProtobufC", path: "Sources/CProtobufC", pkgConfig: "libprotobuf-c",
       providers: [.apt(["libprotobuf-c-dev"]), .brew(["protobuf-c"])]),
+    .systemLibrary(
+      name: "CMeshZstd", path: "Sources/CZstd", pkgConfig: "libzstd",
+      providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
     .target(name: "CMeshProto", dependencies: ["CMeshProtobufC"], path: "Sources/CProto"),
 
     // Layers, without I/O: bytes, time and randomness are arguments.
@@ -82,6 +87,7 @@ let package = Package(
     layer("Wire", ["MeshPrimitives", "MeshPacket", "CMeshProto", "CMeshProtobufC"]),
     layer("Reliability", ["MeshPrimitives", "MeshPacket"]),
     layer("Routing", ["MeshPrimitives"]),
+    layer("Compression", ["MeshPrimitives", "CMeshZstd", "CMeshSodium"]),
 
     // Composition: a whole node, still without I/O.
     layer(
@@ -90,6 +96,7 @@ let package = Package(
         "MeshPrimitives", "MeshCrypto", "MeshSession", "MeshPacket", "MeshWire", "MeshReliability", "MeshRouting",
       ]),
     // I/O.
+    layer("DictionaryFiles", ["MeshCompression"]),
     .target(name: "CMeshLinux", path: "Sources/CLinux"),
     layer(
       "Runtime",
@@ -112,12 +119,12 @@ let package = Package(
       "Commands",
       [
         "MeshPrimitives", "MeshCrypto", "MeshRouting", "MeshNode", "MeshRuntime", "MeshSTUN", "MeshTraversal",
-        .product(name: "Logging", package: "swift-log"),
+        "MeshCompression", "MeshDictionaryFiles", .product(name: "Logging", package: "swift-log"),
       ]),
     .executableTarget(
       name: "pnet",
       dependencies: [
-        "MeshCommands", "MeshPrimitives", "MeshRouting", "MeshRuntime", "MeshTURN", "MeshTraversal",
+        "MeshCommands", "MeshCompression", "MeshPrimitives", "MeshRouting", "MeshRuntime", "MeshTURN", "MeshTraversal",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/pnet", swiftSettings: settings),
@@ -154,13 +161,15 @@ let package = Package(
         .product(name: "MetricsTestKit", package: "swift-metrics"),
       ]),
     tests("Traversal", ["MeshPrimitives", "MeshCrypto", "MeshSTUN", "MeshRuntime"]),
+    tests("Compression", ["MeshPrimitives", "MeshSimulation"]),
+    tests("DictionaryFiles", ["MeshPrimitives", "MeshCompression", "MeshSimulation"]),
     tests("Simulation", ["MeshPrimitives"]),
     tests(
       "Node",
       [
         "MeshPrimitives", "MeshCrypto", "MeshSession", "MeshPacket", "MeshReliability", "MeshRouting", "MeshSimulation",
       ]),
-    tests("Commands", ["MeshPrimitives", "MeshRouting", "MeshRuntime"]),
+    tests("Commands", ["MeshPrimitives", "MeshRouting", "MeshRuntime", "MeshCompression"]),
   ],
   swiftLanguageModes: [.v6]
 )

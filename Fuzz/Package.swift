@@ -3,7 +3,7 @@
 import PackageDescription
 
 let layers = [
-  "Primitives", "Crypto", "Session", "STUN", "TURN", "Packet", "Wire", "Reliability", "Routing", "Commands",
+  "Primitives", "Crypto", "Session", "STUN", "TURN", "Compression", "Packet", "Wire", "Reliability", "Routing", "Commands",
   "Simulation",
 ]
 
@@ -33,6 +33,10 @@ let package = Package(
     fuzzer("ip", "IP"),
     fuzzer("text", "Text"),
     fuzzer("config", "Config"),
+    fuzzer("decompress", "Decompress"),
+    fuzzer("decompress-stream", "DecompressStream"),
+    fuzzer("dictionary", "Dictionary"),
+    fuzzer("dictionary-diff", "DictionaryDiff"),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -42,6 +42,16 @@ public final class ProgressBar: Sendable {
     if let line { Self.write("\r\u{1B}[K" + line) }
   }
 
+  /// A bar for work in steps that are not bytes.
+  public func show(_ name: String, step: Int, of total: Int) {
+    guard isTerminal else { return }
+    state.withLock { $0.isShown = true }
+    let width = 24
+    let filled = total > 0 ? min(width, step * width / total) : width
+    let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: width - filled)
+    Self.write("\r\u{1B}[K\(name)  [\(bar)] \(step) of \(total)")
+  }
+
   /// Removes the bar, so that other output can follow.
   public func clear() {
     let isShown = state.withLock { state -> Bool in

@@ -15,7 +15,8 @@ struct TableReport: Report {
 
   func add(_ measurements: [Measurement]) {
     for measurement in measurements {
-      let held = measurement.ratio.map { "\(fixed($0, 2)) x \(measurement.reference ?? "")" } ?? ""
+      var held = measurement.ratio.map { "\(fixed($0, 2)) x \(measurement.reference ?? "")" } ?? ""
+      for figure in measurement.figures { held += "  \(figure.name) \(fixed(figure.value, 2))" }
       print(
         row(
           measurement.name, time(measurement.median), time(measurement.minimum), rate(measurement),
@@ -61,6 +62,7 @@ final class JSONReport: Report {
       if let reference = measurement.reference, let ratio = measurement.ratio {
         fields.append("\"reference\": \"\(reference)\", \"ratio\": \(fixed(ratio, 4))")
       }
+      for figure in measurement.figures { fields.append("\"\(figure.name)\": \(fixed(figure.value, 4))") }
       print((isFirst ? "  {" : ", {") + fields.joined(separator: ", ") + "}")
       isFirst = false
     }

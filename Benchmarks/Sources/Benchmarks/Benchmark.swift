@@ -18,17 +18,21 @@ public struct Benchmark: Sendable {
   public let reference: String?
   /// A hot path in steady state: the allocation gate fails when it allocates.
   public let isAllocationFree: Bool
+  /// What it comes to besides time, such as a ratio: name and value, asked for after the run.
+  let figures: @Sendable () -> [(name: String, value: Double)]
   let make: @Sendable () -> Work?
 
   /// - Parameter make: makes what the case needs; `nil` when this machine does not have it.
   public init(
     _ name: String, bytes: Int = 0, against reference: String? = nil, allocationFree: Bool = false,
+    figures: @escaping @Sendable () -> [(name: String, value: Double)] = { [] },
     _ make: @escaping @Sendable () -> Work?
   ) {
     self.name = name
     self.bytes = bytes
     self.reference = reference
     self.isAllocationFree = allocationFree
+    self.figures = figures
     self.make = make
   }
 
@@ -41,9 +45,8 @@ public struct Benchmark: Sendable {
 
   /// All cases, layer by layer. A new hot path is one more case, here and in the gate at once.
   public static let all: [Benchmark] =
-    replayCases + cryptoCases + noiseCases + sessionCases + stunCases + turnCases + packetCases + wireCases
-    + routingCases + reliabilityCases
-    + nodeCases + runtimeCases
+    replayCases + cryptoCases + noiseCases + sessionCases + stunCases + turnCases + compressionCases + packetCases
+    + wireCases + routingCases + reliabilityCases + nodeCases + runtimeCases
 
   /// The layers that have cases, in order.
   public static var layers: [String] {

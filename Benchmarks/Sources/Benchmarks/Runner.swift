@@ -12,6 +12,8 @@ public struct Measurement {
   /// The case that it is held against, and how many times as long as that it takes: the median over the rounds.
   public var reference: String?
   public var ratio: Double?
+  /// What it comes to besides time.
+  public var figures: [(name: String, value: Double)] = []
 }
 
 /// Runs cases.
@@ -72,7 +74,7 @@ public struct Runner {
     var measurement: Measurement {
       Measurement(
         name: benchmark.name, bytes: benchmark.bytes, median: median(times), minimum: times.min() ?? 0,
-        allocations: Double(allocated) / Double(count))
+        allocations: Double(allocated) / Double(count), figures: benchmark.figures())
     }
   }
 }

@@ -12,7 +12,7 @@ public enum Seeds {
       + packets.map { ("packet", $0.0, $0.1) }
       + messages.map { ("wire", $0.0, $0.1) } + connection.map { ("connection", $0.0, $0.1) }
       + ip.map { ("ip", $0.0, $0.1) } + text.enumerated().map { ("text", "text-\($0.offset)", Array($0.element.utf8)) }
-      + config.map { ("config", $0.0, Array($0.1.utf8)) }
+      + config.map { ("config", $0.0, Array($0.1.utf8)) } + compression
   }
 
   private static func step(_ step: SessionStep, _ arguments: UInt8...) -> [UInt8] { [step.rawValue] + arguments }
