@@ -41,6 +41,7 @@ let package = Package(
     product("MeshRouting"),
     product("MeshNode"),
     product("MeshRuntime"),
+    product("MeshTraversal"),
     product("MeshSimulation"),
     product("MeshCommands"),
     .executable(name: "pnet", targets: ["pnet"]),
@@ -100,6 +101,9 @@ let package = Package(
       name: "PNetMesh", dependencies: ["MeshPrimitives", "MeshPacket", "MeshRouting", "MeshNode", "MeshRuntime"],
       path: "Sources/PNetMesh", swiftSettings: settings),
 
+    // Sockets for the machines of STUN and TURN.
+    layer("Traversal", ["MeshPrimitives", "MeshCrypto", "MeshSTUN", "MeshTURN", "MeshRuntime"]),
+
     .executableTarget(name: "Echo", dependencies: ["PNetMesh"], path: "Examples/Echo", swiftSettings: settings),
 
     // The command line: what can be tested of it, and the program.
@@ -112,7 +116,7 @@ let package = Package(
     .executableTarget(
       name: "pnet",
       dependencies: [
-        "MeshCommands", "MeshPrimitives", "MeshRouting", "MeshRuntime",
+        "MeshCommands", "MeshPrimitives", "MeshRouting", "MeshRuntime", "MeshSTUN", "MeshTURN", "MeshTraversal",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/pnet", swiftSettings: settings),
