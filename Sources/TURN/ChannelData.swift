@@ -9,13 +9,16 @@ public struct ChannelData: Equatable, Sendable {
   public static var headerSize: Int { 4 }
   /// The numbers that a channel can have.
   @inlinable public static var numbers: ClosedRange<UInt16> { 0x4000...0x4FFF }
+  /// Those of RFC 5766, which clients still choose from; a server takes them too. They need a port of TURN's own: RFC 7983
+  /// gives the first bytes 0x50 to 0x7F to nobody, but RFC 8656 no longer to channels.
+  @inlinable public static var olderNumbers: ClosedRange<UInt16> { 0x4000...0x7FFF }
 
   public let number: UInt16
   /// Bytes of data.
   public let length: Int
 
   /// Whether a datagram of this first byte may be one: STUN messages begin with 0 to 3.
-  @inlinable public static func isChannelData(firstByte: UInt8) -> Bool { firstByte >> 4 == 4 }
+  @inlinable public static func isChannelData(firstByte: UInt8) -> Bool { firstByte >> 6 == 1 }
 
   /// Reads the header at the beginning of `bytes`; `nil` when there is none, or the data does not lie in `bytes`. What follows
   /// the data is padding.
@@ -24,7 +27,7 @@ public struct ChannelData: Equatable, Sendable {
     let word = UInt32(bigEndian: unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: 0, as: UInt32.self))
     number = UInt16(truncatingIfNeeded: word >> 16)
     length = Int(truncatingIfNeeded: word & 0xFFFF)
-    guard Self.numbers.contains(number), length <= bytes.byteCount &- 4 else { return nil }
+    guard Self.olderNumbers.contains(number), length <= bytes.byteCount &- 4 else { return nil }
   }
 
   /// Writes a header before `payload`, and behind it the padding that a stream needs; `nil` when there is no room.
