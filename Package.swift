@@ -153,6 +153,7 @@ let package = Package(
       [
         "MeshPrimitives", "MeshCrypto", "MeshSession", "MeshPacket", "MeshReliability", "MeshRouting", "MeshSimulation",
       ]),
+    tests("Traversal", ["MeshPrimitives", "MeshRuntime", "MeshSTUN", "MeshTURN"]),
     tests("Commands", ["MeshPrimitives", "MeshRouting", "MeshRuntime"]),
   ],
   swiftLanguageModes: [.v6]

@@ -3,7 +3,8 @@
 import PackageDescription
 
 let layers = [
-  "Primitives", "Replay", "Crypto", "Session", "STUN", "TURN", "Packet", "Wire", "Reliability", "Routing", "Node", "Runtime",
+  "Primitives", "Replay", "Crypto", "Session", "STUN", "TURN", "Packet", "Wire", "Reliability", "Routing", "Node",
+  "Runtime",
   "Simulation",
 ]
 

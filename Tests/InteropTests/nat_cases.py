@@ -1,0 +1,119 @@
+"""STUN and TURN with coturn: its server with our checks, its clients with our servers. All on the loopback of a namespace."""
+
+import json
+import os
+import re
+import shutil
+
+from cases import case, expect
+from namespaces import Failed, Skipped, until
+from nodes import PNET
+
+USER, PASSWORD = "user", "pass"
+
+
+def need(*tools):
+    for tool in tools:
+        if not shutil.which(tool):
+            raise Skipped(f"there is no '{tool}' (Debian: coturn)")
+
+
+def listening(namespace, port):
+    return f":{port} " in namespace.run("ss", "-Hlun")
+
+
+def start(lab, namespace, port, *command):
+    process = lab.start(namespace, *command)
+    until(f"{os.path.basename(command[0])} {command[1]} listens", 10, lambda: listening(namespace, port))
+    return process
+
+
+def our_stun(lab, namespace):
+    return start(lab, namespace, 3478, PNET, "stun-server", "--address", "127.0.0.1", "--alternate", "127.0.0.2")
+
+
+def our_turn(lab, namespace, *options):
+    return start(
+        lab, namespace, 3478, PNET, "turn-server", "--address", "127.0.0.1", "--realm", "realm", "--quota", "100",
+        "--user", f"{USER}:{PASSWORD}", *options)
+
+
+def coturn(lab, namespace):
+    return start(
+        lab, namespace, 3478, "turnserver", "-n", "-a", "-u", f"{USER}:{PASSWORD}", "-r", "realm", "-L", "127.0.0.1", "-L",
+        "127.0.0.2", "--rfc5780", "--no-tls", "--no-dtls", "--no-cli", "--allow-loopback-peers", "--log-file", "stdout",
+        "--pidfile", os.path.join(lab.directory, "turnserver.pid"))
+
+
+def netcheck(namespace, *options, check=True):
+    return json.loads(namespace.run(PNET, "netcheck", "--json", *options, check=check, timeout=90))
+
+
+def uclient(namespace, *options):
+    """Runs coturn's client and returns how many messages came back of how many."""
+    said = namespace.run(
+        "turnutils_uclient", "-u", USER, "-w", PASSWORD, "-p", "3478", *options, "127.0.0.1", timeout=90)
+    found = re.findall(r"tot_send_msgs=(\d+), tot_recv_msgs=(\d+)", said)
+    if not found:
+        raise Failed(f"turnutils_uclient says: {said[-300:]}")
+    return tuple(int(number) for number in found[-1])
+
+
+@case("stun-server-discovery", "coturn's discovery finds mapping and filtering with our STUN server")
+def stun_server_discovery(lab):
+    need("turnutils_natdiscovery", "turnutils_stunclient")
+    namespace = lab.namespace("stun")
+    our_stun(lab, namespace)
+    said = namespace.run("turnutils_natdiscovery", "-m", "-f", "-p", "3478", "127.0.0.1")
+    expect("Endpoint Independent Mapping" in said, f"a mapping in: {said}")
+    expect("Endpoint Independent Filtering" in said, f"a filter in: {said}")
+    said = namespace.run("turnutils_stunclient", "-p", "3478", "127.0.0.1")
+    expect("Response origin: : 127.0.0.2" in said, f"an answer from the other address in: {said}")
+
+
+@case("netcheck-coturn", "our check finds mapping, filtering and a working relay with coturn")
+def netcheck_coturn(lab):
+    need("turnserver")
+    namespace = lab.namespace("coturn")
+    coturn(lab, namespace)
+    result = netcheck(
+        namespace, "--stun", "127.0.0.1:3478", "--turn", "127.0.0.1:3478", "--user", USER, "--pass", PASSWORD)
+    stun, turn = result["stun"][0], result["turn"][0]
+    expect(stun["udp"] and not stun["translated"], f"UDP without NAT: {stun}")
+    expect(stun.get("mapping") == "endpointIndependent", f"a mapping: {stun}")
+    expect(stun.get("filtering") == "endpointIndependent", f"a filter: {stun}")
+    expect(turn["relays"], f"a relay: {turn}")
+    wrong = netcheck(namespace, "--turn", "127.0.0.1:3478", "--user", USER, "--pass", "wrong", check=False)
+    expect(not wrong["turn"][0]["relays"], f"no relay with a wrong password: {wrong}")
+
+
+@case("turn-server-channels", "coturn's client relays over channels of our TURN server, between two allocations and to a peer")
+def turn_server_channels(lab):
+    need("turnutils_uclient", "turnutils_peer")
+    namespace = lab.namespace("turn")
+    our_turn(lab, namespace, "--allow-peer", "127.0.0.0/8")
+    start(lab, namespace, 3480, "turnutils_peer", "-L", "127.0.0.2", "-p", "3480")
+    for options in (["-y", "-c"], ["-y"], ["-c", "-e", "127.0.0.2", "-r", "3480"]):
+        sent, received = uclient(namespace, "-n", "50", "-m", "2", *options)
+        expect(received == sent > 0, f"{' '.join(options)}: {received} of {sent} came back")
+
+
+@case("turn-server-indications", "coturn's client relays with Send and Data indications of our TURN server")
+def turn_server_indications(lab):
+    need("turnutils_uclient", "turnutils_peer")
+    namespace = lab.namespace("turn")
+    our_turn(lab, namespace, "--allow-peer", "127.0.0.2")
+    start(lab, namespace, 3480, "turnutils_peer", "-L", "127.0.0.2", "-p", "3480")
+    sent, received = uclient(namespace, "-s", "-n", "50", "-m", "2", "-c", "-e", "127.0.0.2", "-r", "3480")
+    expect(received == sent > 0, f"{received} of {sent} came back")
+
+
+@case("turn-server-refuses", "our TURN server relays to nothing inside unless it is told to")
+def turn_server_refuses(lab):
+    need("turnutils_uclient")
+    namespace = lab.namespace("turn")
+    our_turn(lab, namespace)
+    said = namespace.run(
+        "turnutils_uclient", "-u", USER, "-w", PASSWORD, "-p", "3478", "-n", "5", "-c", "-e", "127.0.0.2", "-r", "3480",
+        "127.0.0.1", check=False)
+    expect("403" in said, f"a refusal in: {said[-300:]}")
