@@ -41,12 +41,12 @@ def our_turn(lab, namespace, *options):
 def coturn(lab, namespace):
     return start(
         lab, namespace, 3478, "turnserver", "-n", "-a", "-u", f"{USER}:{PASSWORD}", "-r", "realm", "-L", "127.0.0.1", "-L",
-        "127.0.0.2", "--rfc5780", "--no-tls", "--no-dtls", "--no-cli", "--allow-loopback-peers", "--log-file", "stdout",
+        "127.0.0.2", "--no-tls", "--no-dtls", "--no-cli", "--allow-loopback-peers", "--log-file", "stdout",
         "--pidfile", os.path.join(lab.directory, "turnserver.pid"))
 
 
 def netcheck(namespace, *options, check=True):
-    return json.loads(namespace.run(PNET, "netcheck", "--json", *options, check=check, timeout=90))
+    return json.loads(namespace.run(PNET, "netcheck", "--json", *options, check=check, timeout=120))
 
 
 def uclient(namespace, *options):
@@ -117,3 +117,58 @@ def turn_server_refuses(lab):
         "turnutils_uclient", "-u", USER, "-w", PASSWORD, "-p", "3478", "-n", "5", "-c", "-e", "127.0.0.2", "-r", "3480",
         "127.0.0.1", check=False)
     expect("403" in said, f"a refusal in: {said[-300:]}")
+
+
+class BehindNAT:
+    """A client, a kernel NAT, and our STUN server with two addresses."""
+
+    def __init__(self, lab, source_nat):
+        self.client, self.nat, self.server = (lab.namespace(label) for label in ("client", "nat", "server"))
+        (client, _), (inside, _) = lab.link(self.client, self.nat)
+        (outside, _), (server, _) = lab.link(self.nat, self.server)
+        second = server.rsplit(".", 1)[0] + ".3"
+        self.server.run("ip", "addr", "add", f"{second}/24", "dev", "eth2")
+        self.client.run("ip", "route", "add", "default", "via", inside)
+        self.nat.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+        self.nat.nft(f"""
+            table ip nat {{
+              chain post {{ type nat hook postrouting priority 100; oifname "eth2" {source_nat}; }}
+            }}
+            table inet t {{
+              chain unsolicited {{ type filter hook input priority 0; iifname "eth2" udp dport 1024-65535 drop; }}
+            }}
+        """)
+        self.address, self.outside, self.inside = server, outside, client
+        lab.start(self.server, PNET, "stun-server", "--address", server, "--alternate", second)
+        until("our STUN server listens", 10, lambda: listening(self.server, 3478))
+
+    def check(self, *options):
+        return netcheck(self.client, "--stun", f"{self.address}:3478", *options)["stun"][0]
+
+
+@case("netcheck-masquerade", "behind masquerade our check finds one mapping and a filter by address and port")
+def netcheck_masquerade(lab):
+    network = BehindNAT(lab, "masquerade")
+    found = network.check()
+    expect(found["udp"] and found["translated"], f"a translation: {found}")
+    expect(found["mapped"].split(":")[0] == network.outside, f"the NAT's address: {found}")
+    expect(found["local"].split(":")[0] == network.inside, f"the client's own address: {found}")
+    expect(found.get("mapping") == "endpointIndependent", f"one mapping: {found}")
+    expect(found.get("filtering") == "addressAndPortDependent", f"a filter by address and port: {found}")
+
+
+@case("netcheck-symmetric", "behind random ports our check finds a mapping for each destination")
+def netcheck_symmetric(lab):
+    found = BehindNAT(lab, "masquerade fully-random").check()
+    expect(found.get("mapping") == "addressAndPortDependent", f"mappings by address and port: {found}")
+    expect(found.get("filtering") == "addressAndPortDependent", f"a filter by address and port: {found}")
+
+
+@case("netcheck-lifetime", "behind a NAT that forgets after 12 s our check says so", long=True)
+def netcheck_lifetime(lab):
+    network = BehindNAT(lab, "masquerade")
+    for name in ("nf_conntrack_udp_timeout", "nf_conntrack_udp_timeout_stream"):
+        network.nat.run("sysctl", "-qw", f"net.netfilter.{name}=12")
+    found = network.check("--lifetime")
+    expect(found.get("lifetimeAliveSeconds") == 10, f"alive after 10 s: {found}")
+    expect(found.get("lifetimeExpiredSeconds") == 15, f"gone after 15 s: {found}")
