@@ -269,14 +269,17 @@ private func userLines(_ path: String) throws -> [String] {
 
 struct TURNServerCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "turn-server", abstract: "Relay UDP for users (TURN), over UDP.",
+    commandName: "turn-server", abstract: "Relay UDP for users (TURN), who come by UDP or TCP.",
     discussion: """
       Users come from --user, or from a file with a line NAME:PASSWORD for each; with --secret also time-limited ones (the \
       user name is EXPIRY:ANYTHING). Relays to public addresses only, unless --allow-peer names others.
       """)
 
-  @Option(help: ArgumentHelp("UDP port.", valueName: "port"))
+  @Option(help: ArgumentHelp("UDP and TCP port.", valueName: "port"))
   var listen: UInt16 = 3478
+
+  @Flag(inversion: .prefixedNo, help: "Listen on TCP too.")
+  var tcp = true
 
   @Option(
     help: ArgumentHelp("The address to listen on and to relay from, one of this machine's.", valueName: "address"))
@@ -337,6 +340,7 @@ struct TURNServerCommand: AsyncParsableCommand {
     let loop: TURNServerLoop
     do {
       loop = try TURNServerLoop(port: listen, address: own, configuration, users: directory, stop: stop)
+      if tcp { try loop.listenOnTCP() }
     } catch { throw Failure("\(error)") }
     Console.out("listening on \(loop.localAddress)")
     try await onThread(stop) { loop.run() }

@@ -108,6 +108,17 @@ def turn_server_indications(lab):
     expect(received == sent > 0, f"{received} of {sent} came back")
 
 
+@case("turn-server-tcp", "coturn's client comes by TCP to our TURN server, over channels and with indications")
+def turn_server_tcp(lab):
+    need("turnutils_uclient", "turnutils_peer")
+    namespace = lab.namespace("turn")
+    our_turn(lab, namespace, "--allow-peer", "127.0.0.0/8")
+    start(lab, namespace, 3480, "turnutils_peer", "-L", "127.0.0.2", "-p", "3480")
+    for options in (["-y", "-c"], ["-c", "-e", "127.0.0.2", "-r", "3480"], ["-s", "-c", "-e", "127.0.0.2", "-r", "3480"]):
+        sent, received = uclient(namespace, "-t", "-n", "50", "-m", "2", *options)
+        expect(received == sent > 0, f"{' '.join(options)}: {received} of {sent} came back")
+
+
 @case("turn-server-refuses", "our TURN server relays to nothing inside unless it is told to")
 def turn_server_refuses(lab):
     need("turnutils_uclient")
