@@ -3,7 +3,8 @@
 import PackageDescription
 
 let layers = [
-  "Primitives", "Replay", "Crypto", "Session", "STUN", "TURN", "Compression", "Packet", "Wire", "Reliability", "Routing",
+  "Primitives", "Replay", "Crypto", "Session", "STUN", "TURN", "Compression", "Packet", "Wire", "Reliability",
+  "Routing",
   "Node", "Runtime", "Simulation",
 ]
 

@@ -3,7 +3,8 @@
 import PackageDescription
 
 let layers = [
-  "Primitives", "Crypto", "Session", "STUN", "TURN", "Compression", "Packet", "Wire", "Reliability", "Routing", "Commands",
+  "Primitives", "Crypto", "Session", "STUN", "TURN", "Compression", "Packet", "Wire", "Reliability", "Routing",
+  "Commands",
   "Simulation",
 ]
 

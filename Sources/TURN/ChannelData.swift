@@ -9,8 +9,9 @@ public struct ChannelData: Equatable, Sendable {
   public static var headerSize: Int { 4 }
   /// The numbers that a channel can have.
   @inlinable public static var numbers: ClosedRange<UInt16> { 0x4000...0x4FFF }
-  /// Those that a server takes: clients of before RFC 8656 use more of them (RFC 5766 §11).
-  @inlinable public static var acceptedNumbers: ClosedRange<UInt16> { 0x4000...0x7FFE }
+  /// Those of RFC 5766, which clients still choose from; a server takes them too. They need a port of TURN's own: RFC 7983
+  /// gives the first bytes 0x50 to 0x7F to nobody, but RFC 8656 no longer to channels.
+  @inlinable public static var olderNumbers: ClosedRange<UInt16> { 0x4000...0x7FFF }
 
   public let number: UInt16
   /// Bytes of data.
@@ -26,7 +27,7 @@ public struct ChannelData: Equatable, Sendable {
     let word = UInt32(bigEndian: unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: 0, as: UInt32.self))
     number = UInt16(truncatingIfNeeded: word >> 16)
     length = Int(truncatingIfNeeded: word & 0xFFFF)
-    guard Self.acceptedNumbers.contains(number), length <= bytes.byteCount &- 4 else { return nil }
+    guard Self.olderNumbers.contains(number), length <= bytes.byteCount &- 4 else { return nil }
   }
 
   /// Writes a header before `payload`, and behind it the padding that a stream needs; `nil` when there is no room.

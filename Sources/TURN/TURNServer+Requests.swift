@@ -304,7 +304,7 @@ extension TURNServer {
       throw .missing(.channelNumber)
     }
     let number = UInt16(truncatingIfNeeded: value >> 16)
-    guard ChannelData.acceptedNumbers.contains(number), peer.port != 0 else { throw .malformed(.channelNumber) }
+    guard ChannelData.olderNumbers.contains(number), peer.port != 0 else { throw .malformed(.channelNumber) }
     if let (code, reason) = objection(peer, allocation) {
       return refuse(message, client, client.path, code, reason)
     }

@@ -98,6 +98,8 @@ public struct TURNServer: Sendable {
 
   public var allocationCount: Int { byPath.count }
 
+  public func hasAllocation(_ path: ClientPath) -> Bool { byPath[path] != nil }
+
   // MARK: Data from clients
 
   /// Takes in a datagram, or a frame of a stream, of a client.

@@ -136,7 +136,7 @@ import Testing
     lab.toServer([0x40, 0, 0, 1, 9], from: lab.paths[0])
     #expect(lab.server.drops[.unknownChannel] == 1)
     lab.toServer([0x40, 0, 0, 9, 9], from: lab.paths[0])
-    lab.toServer([0x50, 0, 0, 1, 9], from: lab.paths[0])
+    lab.toServer([0x80, 0, 0, 1, 9], from: lab.paths[0])
     lab.toServer([], from: lab.paths[0])
     #expect(lab.server.drops[.notTURN] == 3)
     let whole = indication(to: Self.peer, [1, 2, 3, 4])
@@ -172,6 +172,42 @@ import Testing
     }
     #expect(lab.clients[0].handle(forged.bytes, from: Lab.serverAddress, now: now) == .ignored)
     #expect(lab.clients[0].isAllocated)
+  }
+
+  @Test func `a channel number of RFC 5766 is taken, and one outside of it is a bad request`() throws {
+    for (number, isTaken) in [(UInt32(0x3FFF), false), (0x4000, true), (0x7FFF, true), (0x8000, false)] {
+      let lab = Lab()
+      lab.addClient()
+      lab.run(for: .seconds(2))
+      let key = IntegrityKey(longTerm: "alice", realm: "example.org", password: "secret")
+      var entropy = SeededEntropy(seed: 9)
+      let request = [UInt8](capacity: 300) {
+        _ = MessageWriter(.request, .channelBind, TransactionID(random: &entropy), to: &$0)
+      }
+      lab.toServer(request, from: lab.paths[0])
+      // The challenge went to the client, which does not know the request; the server's own nonce is as good.
+      let path = lab.paths[0]
+      var buffer = [UInt8](repeating: 0, count: 48) + request + [0, 0, 0]
+      var span = buffer.mutableBytes
+      _ = lab.server.handleClient(&span, 48..<48 + request.count, from: path, now: lab.now, wallSeconds: 0)
+      let challenge = [UInt8](capacity: 1500) { _ = lab.server.nextTransmit(into: &$0) }
+      let nonce = try STUNMessage(challenge.bytes).copy(.nonce)!
+      let bind = [UInt8](capacity: 300) { output in
+        var writer = MessageWriter(.request, .channelBind, TransactionID(random: &entropy), to: &output)
+        writer.append(.channelNumber, number << 16, to: &output)
+        writer.append(.xorPeerAddress, Self.peer, to: &output)
+        writer.append(.username, "alice", to: &output)
+        writer.append(.realm, "example.org", to: &output)
+        writer.append(.nonce, nonce.bytes, to: &output)
+        writer.appendIntegrity(.sha1, key, to: &output)
+      }
+      var second = [UInt8](repeating: 0, count: 48) + bind + [0, 0, 0]
+      var room = second.mutableBytes
+      _ = lab.server.handleClient(&room, 48..<48 + bind.count, from: path, now: lab.now, wallSeconds: 0)
+      let answer = [UInt8](capacity: 1500) { _ = lab.server.nextTransmit(into: &$0) }
+      #expect(try STUNMessage(answer.bytes).messageClass == (isTaken ? .success : .error), "\(number)")
+      if !isTaken { #expect(try STUNMessage(answer.bytes).errorCode() == .badRequest) }
+    }
   }
 
   @Test func `a rate of bytes holds for an allocation`() {
