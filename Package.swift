@@ -68,6 +68,9 @@ let package = Package(
     .systemLibrary(
       name: "CMeshLibcrypto", path: "Sources/CLibcrypto", pkgConfig: "libcrypto",
       providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
+    .systemLibrary(
+      name: "CMeshLibssl", path: "Sources/CLibssl", pkgConfig: "libssl",
+      providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
     .systemLibrary(name: "CMeshIPsecMB", path: "Sources/CIPsecMB"),
     .systemLibrary(
       name: "CMeshProtobufC", path: "Sources/CProtobufC", pkgConfig: "libprotobuf-c",
@@ -107,7 +110,8 @@ let package = Package(
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ]),
     // STUN, TURN and ICE on sockets.
-    layer("Traversal", ["MeshPrimitives", "MeshCrypto", "MeshSTUN", "MeshTURN", "MeshRuntime"]),
+    layer(
+      "Traversal", ["MeshPrimitives", "MeshCrypto", "MeshSTUN", "MeshTURN", "MeshRuntime", "CMeshLibssl"]),
     .target(
       name: "PNetMesh", dependencies: ["MeshPrimitives", "MeshPacket", "MeshRouting", "MeshNode", "MeshRuntime"],
       path: "Sources/PNetMesh", swiftSettings: settings),
@@ -160,7 +164,7 @@ let package = Package(
         "MeshPrimitives", "MeshCrypto", "MeshSession", "MeshNode", "MeshPacket",
         .product(name: "MetricsTestKit", package: "swift-metrics"),
       ]),
-    tests("Traversal", ["MeshPrimitives", "MeshCrypto", "MeshSTUN", "MeshRuntime"]),
+    tests("Traversal", ["MeshPrimitives", "MeshCrypto", "MeshSTUN", "MeshTURN", "MeshRuntime"]),
     tests("Compression", ["MeshPrimitives", "MeshSimulation"]),
     tests("DictionaryFiles", ["MeshPrimitives", "MeshCompression", "MeshSimulation"]),
     tests("Simulation", ["MeshPrimitives"]),

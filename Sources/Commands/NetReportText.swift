@@ -3,9 +3,12 @@ public import MeshTraversal
 /// A report on the network for people: facts first, then what they mean.
 public enum NetReportText {
   public static func render(_ report: NetReport) -> String {
-    var lines = [row("UDP", report.udp ? "works" : "does not work: no server answered")]
-    lines += family("IPv4", report.ipv4)
-    lines += family("IPv6", report.ipv6)
+    var lines: [String] = []
+    if let udp = report.udp { lines.append(row("UDP", udp ? "works" : "does not work: no server answered")) }
+    if report.ipv4 != nil || report.ipv6 != nil {
+      lines += family("IPv4", report.ipv4)
+      lines += family("IPv6", report.ipv6)
+    }
     for relay in report.relays { lines += relayed(relay) }
     lines += meaning(report).map { "\n" + $0 }
     return lines.joined(separator: "\n")
@@ -66,7 +69,8 @@ public enum NetReportText {
 
   /// What it means for connections with other nodes.
   private static func meaning(_ report: NetReport) -> [String] {
-    guard report.udp else {
+    guard let udp = report.udp else { return [] }
+    guard udp else {
       return report.relays.contains { $0.problem == nil }
         ? ["Connections need the relay: nothing else gets through."]
         : ["Without UDP a node reaches others only through a TURN server over TCP or TLS."]

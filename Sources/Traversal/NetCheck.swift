@@ -27,7 +27,33 @@ public struct NetCheck: Sendable {
     }
   }
 
+  /// A TURN server, and who we are to it.
+  public struct TURNServer: Sendable {
+    public var name: String
+    /// Whose certificate TLS expects: a name, or an address.
+    public var host: String
+    public var addresses: [SocketAddress]
+    public var transports: [TURNTransport]
+    public var username: String
+    public var password: String
+    /// Whether the certificate must lead to an authority that this machine trusts.
+    public var isVerifying = true
+
+    public init(
+      _ name: String, host: String, _ addresses: [SocketAddress], over transports: [TURNTransport], username: String,
+      password: String
+    ) {
+      self.name = name
+      self.host = host
+      self.addresses = addresses
+      self.transports = transports
+      self.username = username
+      self.password = password
+    }
+  }
+
   public var servers: [Server]
+  public var turnServers: [TURNServer] = []
   /// Whether to wait for bindings to expire.
   public var measuresLifetime = false
 
@@ -57,7 +83,7 @@ public struct NetCheck: Sendable {
 
 /// The tests, one behind the other, on the thread that drives the sockets.
 final class NetCheckRun {
-  private let group: SocketGroup
+  let group: SocketGroup
   private let check: NetCheck
   private var entropy = SystemEntropy()
 
@@ -70,7 +96,16 @@ final class NetCheckRun {
     var report = NetReport()
     report.ipv4 = family(.v4, stop)
     report.ipv6 = family(.v6, stop)
-    report.udp = report.ipv4?.works == true || report.ipv6?.works == true
+    for server in check.turnServers {
+      for transport in server.transports where !stop.isRequested {
+        report.relays.append(relay(server, over: transport, stop))
+      }
+    }
+    let relaysByUDP = report.relays.filter { $0.transport == TURNTransport.udp.rawValue }
+    if !check.servers.isEmpty || !relaysByUDP.isEmpty {
+      report.udp =
+        report.ipv4?.works == true || report.ipv6?.works == true || relaysByUDP.contains { $0.problem == nil }
+    }
     return report
   }
 
@@ -239,20 +274,22 @@ final class NetCheckRun {
 
   // MARK: - The loop
 
-  private enum Step {
+  enum Step {
     case done
     case waiting(Instant?)
   }
 
   /// Lets `step` do what is due, until it is done or the thread is told to stop.
-  private func drive(
+  func drive(
     _ stop: WorkerThread.Stop, step: (Instant) -> Step,
-    receive: (Int, ReceivedMessage, borrowing MutableRawSpan, Instant) -> Void
+    receive: (Int, ReceivedMessage, borrowing MutableRawSpan, Instant) -> Void,
+    other: (Poller.Event, Instant) -> Void = { _, _ in }
   ) {
     while !stop.isRequested, case .waiting(let deadline) = step(MonotonicClock.now) {
       group.wait(until: deadline)
       let now = MonotonicClock.now
       group.receive { number, message, datagram in receive(number, message, datagram, now) }
+      group.others { other($0, now) }
     }
   }
 

@@ -52,8 +52,8 @@ public struct NetReport: Codable, Equatable, Sendable {
     public var problem: String?
   }
 
-  /// Whether UDP works at all.
-  public var udp = false
+  /// Whether UDP works at all; `nil` when it was not tried.
+  public var udp: Bool?
   public var ipv4: Family?
   public var ipv6: Family?
   public var relays: [Relay] = []

@@ -12,10 +12,35 @@ struct Netcheck: AsyncParsableCommand {
       'pnet stun-server' with --address and --other-address, tells most. Exits with 4 when UDP does not work.
       """)
 
+  enum Transport: String, ExpressibleByArgument, CaseIterable { case udp, tcp, tls }
+
   @Option(
     parsing: .singleValue,
     help: ArgumentHelp("A STUN server; port 3478 unless said otherwise. Repeatable.", valueName: "host[:port]"))
   var stun: [String] = []
+
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp(
+      "A TURN server; port 3478, with TLS 5349, unless said otherwise. Repeatable.", valueName: "host[:port]"))
+  var turn: [String] = []
+
+  @Option(
+    parsing: .singleValue,
+    help: "How to reach TURN servers. Repeatable. (default: udp and tcp)")
+  var transport: [Transport] = []
+
+  @Option(help: "The user on the TURN servers.")
+  var user: String?
+
+  @Option(name: .customLong("pass"), help: "The password; seen by whoever lists processes.")
+  var password: String?
+
+  @Option(name: .customLong("pass-file"), help: ArgumentHelp("A file that holds the password.", valueName: "file"))
+  var passwordFile: String?
+
+  @Flag(help: "Take any certificate of a TURN server.")
+  var insecure = false
 
   @Flag(help: "Measure how long an idle binding of the NAT lives: takes as long as that, up to 5 minutes.")
   var lifetime = false
@@ -24,7 +49,14 @@ struct Netcheck: AsyncParsableCommand {
   var json = false
 
   func validate() throws {
-    guard !stun.isEmpty else { throw ValidationError("Name at least one STUN server with --stun HOST:PORT.") }
+    guard !stun.isEmpty || !turn.isEmpty else {
+      throw ValidationError("Name at least one server with --stun HOST:PORT or --turn HOST:PORT.")
+    }
+    if !turn.isEmpty {
+      guard user != nil, password != nil || passwordFile != nil else {
+        throw ValidationError("A TURN server needs --user, and --pass or --pass-file.")
+      }
+    }
   }
 
   func run() async throws {
@@ -34,9 +66,35 @@ struct Netcheck: AsyncParsableCommand {
     }
     var check = NetCheck(servers: servers)
     check.measuresLifetime = lifetime
+    check.turnServers = try await turnServers()
     let report = try await check.run()
     Console.out(try json ? JSON.pretty(report) : NetReportText.render(report))
-    if !report.udp { throw ExitCode(Failure.Code.unreachable.rawValue) }
+    if report.udp != true, !report.relays.contains(where: { $0.problem == nil }) {
+      throw ExitCode(Failure.Code.unreachable.rawValue)
+    }
+  }
+
+  private func turnServers() async throws -> [NetCheck.TURNServer] {
+    guard let user, !turn.isEmpty else { return [] }
+    var secret = password ?? ""
+    if let passwordFile {
+      let bytes = try KeyFile.read(passwordFile, limit: 4096, isSecret: true).bytes
+      secret = String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
+    }
+    var servers: [NetCheck.TURNServer] = []
+    for name in turn {
+      let ways = transport.isEmpty ? [.udp, .tcp] : transport.compactMap { TURNTransport(rawValue: $0.rawValue) }
+      for transport in ways {
+        let endpoint = Self.endpoint(name, usualPort: transport == .tls ? 5349 : 3478)
+        let host = endpoint.hasPrefix("[") ? endpoint.dropFirst().prefix { $0 != "]" } : endpoint.prefix { $0 != ":" }
+        var server = NetCheck.TURNServer(
+          name, host: String(host), try await Resolver.addresses(of: endpoint), over: [transport], username: user,
+          password: secret)
+        server.isVerifying = !insecure
+        servers.append(server)
+      }
+    }
+    return servers
   }
 
   /// `text` with a port.

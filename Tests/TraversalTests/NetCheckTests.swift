@@ -24,7 +24,7 @@ import Testing
     let report = try await NetCheck(servers: [NetCheck.Server("here", [service.addresses[0]])]).run()
     await service.close()
     let family = try #require(report.ipv4)
-    #expect(report.udp && report.ipv6 == nil)
+    #expect(report.udp == true && report.ipv6 == nil)
     #expect(family.isTranslated == false && family.localAddress == "127.0.0.1")
     #expect(family.mapping == "endpoint-independent")
     // The answers to that came from the other address and the other ports.
@@ -63,7 +63,7 @@ import Testing
     func freePort() throws -> SocketAddress { try UDPSocket(address: Self.hosts[0]).local }
     let free = try freePort()
     let report = try await NetCheck(servers: [NetCheck.Server("nobody", [free])]).run()
-    #expect(!report.udp)
+    #expect(report.udp == false)
     #expect(report.ipv4?.views.first?.problem == "no answer")
   }
 
