@@ -232,6 +232,11 @@ extension ICEAgent {
     if let valid = validLocal(mapped, of: pair, priority: check.priority) { checklist[index].validLocal = valid }
     let isFirst = pair.state != .succeeded
     checklist[index].state = .succeeded
+    if isFirst {
+      // One answer is enough, whichever check it is to.
+      checklist[index].check = nil
+      checklist[index].superseded = nil
+    }
     // A check that was put up meanwhile has its answer, unless it was to say more.
     if isFirst, !(pair.nominates && role == .controlling) { triggered.removeAll { $0 == pair.id } }
     if check.sent == 1 { checklist[index].roundTrip = now - check.firstSent }
