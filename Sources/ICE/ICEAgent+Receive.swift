@@ -56,8 +56,8 @@ extension ICEAgent {
     } else {
       throw .unknownName
     }
-    // The checksum is cheap; the code is not.
-    guard message.fingerprint != .wrong else { throw .wrongFingerprint }
+    // The checksum is cheap; the code is not. All checks have one (RFC 8445 §7.1).
+    guard message.fingerprint == .valid else { throw .wrongFingerprint }
     let key = isPrevious ? previous!.localKey : current.localKey
     guard message.integrity(with: key) == .valid else { throw .wrongIntegrity }
     guard replies.count - repliesHead < Self.maximumReplies else { throw .tableFull }

@@ -63,7 +63,9 @@ import Testing
     for bit in 0..<good.count * 8 {
       var bytes = good
       bytes[bit / 8] ^= 1 << (bit % 8)
-      #expect(handle(network, bytes) != .consumed, "bit \(bit)")
+      let received = handle(network, bytes)
+      // One bit makes an indication of it, which says nothing.
+      #expect(received != .consumed || network.peers[0].box.agent.drops[.keepalive] == 1, "bit \(bit)")
       network.drain()
       #expect(network.peers[0].sent.isEmpty, "bit \(bit)")
     }
