@@ -20,9 +20,8 @@ extension Candidate {
       throw .malformed(.component)
     }
     guard try words.next(.transport).lowercased() == "udp" else { throw .unsupportedTransport }
-    guard let priority = Words.number(try words.next(.priority), digits: 10), (1...0x7FFF_FFFF).contains(priority) else {
-      throw .malformed(.priority)
-    }
+    guard let priority = Words.number(try words.next(.priority), digits: 10), (1...0x7FFF_FFFF).contains(priority)
+    else { throw .malformed(.priority) }
     let address = try Self.address(words.next(.address), .address)
     guard let port = Words.number(try words.next(.port), digits: 5), let port = UInt16(exactly: port) else {
       throw .malformed(.port)

@@ -34,10 +34,10 @@ struct Checklist: Sendable {
       id: nextID, component: component, local: local, remote: remote, base: base, destination: destination,
       foundation: foundation, priority: priority)
     nextID &+= 1
-    if hasStarted, !pairs.contains(where: { $0.foundation == foundation && ($0.state == .waiting || $0.state == .inProgress) })
-    {
-      pair.state = .waiting
+    let isBusy = pairs.contains {
+      $0.foundation == foundation && ($0.state == .waiting || $0.state == .inProgress)
     }
+    if hasStarted, !isBusy { pair.state = .waiting }
     let place = pairs.firstIndex { $0.priority < priority } ?? pairs.endIndex
     pairs.insert(pair, at: place)
     return pair.id

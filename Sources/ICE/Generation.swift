@@ -82,7 +82,7 @@ struct EarlyCheck: Sendable {
   let source: SocketAddress
   let component: UInt16
   let priority: UInt32
-  let nominates: Bool
+  var nominates: Bool
 }
 
 /// An answer to be sent.

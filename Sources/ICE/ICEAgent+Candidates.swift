@@ -23,16 +23,15 @@ extension ICEAgent {
     precondition(kind != .peerReflexive, "peer-reflexive candidates come from checks")
     guard state != .closed, AddressRules.isAllowed(address), AddressRules.isAllowed(base) else { return nil }
     // The same address from the same base is redundant (RFC 8445 §5.1.3), and so is a reflexive one that is its base.
-    guard !locals.contains(where: { $0.candidate.address == address && $0.base == base && $0.candidate.kind != .peerReflexive })
+    let listed = locals.filter { $0.candidate.kind != .peerReflexive }
+    guard !listed.contains(where: { $0.candidate.address == address && $0.base == base }),
+      listed.count < configuration.maximumLocalCandidates
     else { return nil }
-    guard locals.count(where: { $0.candidate.kind != .peerReflexive }) < configuration.maximumLocalCandidates else {
-      return nil
-    }
     let number = foundation(of: FoundationSource(kind: kind, base: base.address, server: server))
     let candidate = Candidate(
       foundation: String(number), component: component,
-      priority: Candidate.priority(kind: kind, localPreference: localPreference, component: component), address: address,
-      kind: kind, related: kind == .host ? nil : kind == .serverReflexive ? base : related)
+      priority: Candidate.priority(kind: kind, localPreference: localPreference, component: component),
+      address: address, kind: kind, related: kind == .host ? nil : kind == .serverReflexive ? base : related)
     locals.append(LocalCandidate(candidate: candidate, base: base, foundation: number))
     guard current.remote != nil || !remotes.isEmpty else { return candidate }
     for remote in remotes.indices { makePair(locals.count - 1, remote) }
@@ -91,7 +90,9 @@ extension ICEAgent {
       throw .tooMany
     }
     remotes.append(RemoteCandidate(candidate: candidate, foundation: foundation(named: candidate.foundation)))
-    for local in locals.indices where locals[local].candidate.kind != .peerReflexive { makePair(local, remotes.count - 1) }
+    for local in locals.indices where locals[local].candidate.kind != .peerReflexive {
+      makePair(local, remotes.count - 1)
+    }
     advance(now: now)
     return true
   }

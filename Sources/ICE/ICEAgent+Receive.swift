@@ -91,9 +91,9 @@ extension ICEAgent {
     do throws(STUNError) { nominates = try message.value(.useCandidate) } catch { nominates = false }
     let check = EarlyCheck(base: base, source: source, component: component, priority: priority, nominates: nominates)
     guard current.remote != nil else {
-      if !early.contains(where: { $0.base == base && $0.source == source }),
-        early.count < configuration.maximumPeerReflexive
-      {
+      if let known = early.firstIndex(where: { $0.base == base && $0.source == source }) {
+        early[known].nominates = early[known].nominates || nominates
+      } else if early.count < configuration.maximumPeerReflexive {
         early.append(check)
       }
       return

@@ -12,7 +12,7 @@ extension ICEAgent {
   ///
   /// - Precondition: `output` has room for ``maximumDatagram`` bytes.
   public mutating func nextTransmit(into output: inout OutputRawSpan, now: Instant) -> Transmit? {
-    precondition(output.freeCapacity >= Self.maximumDatagram, "a datagram of the agent needs \(Self.maximumDatagram) bytes")
+    precondition(output.freeCapacity >= Self.maximumDatagram, "a datagram needs \(Self.maximumDatagram) bytes of room")
     guard state != .closed else { return nil }
     if let reply = nextReply(into: &output) { return reply }
     guard gate <= now else { return nil }
@@ -45,7 +45,7 @@ extension ICEAgent {
       switch reply.content {
       case .success:
         writer = MessageWriter(.success, .binding, reply.id, to: &output)
-        writer.append(.xorMappedAddress, SocketAddress(reply.destination.address, port: reply.destination.port), to: &output)
+        writer.append(.xorMappedAddress, reply.destination, to: &output)
       case .roleConflict:
         writer = MessageWriter(.error, .binding, reply.id, to: &output)
         writer.append(.roleConflict, to: &output)

@@ -210,8 +210,10 @@ extension ICENetwork {
   }
 
   @Test func `without answers consent ends after 30 s, and nothing more is sent`() {
-    let network = ICENetwork.completed()
+    let network = ICENetwork(.portRestricted, .fullCone)
+    network.connect(relays: false)
     network.run(for: .seconds(20))
+    #expect(network.areCompleted)
     network.filter = { _, _, _ in false }
     let start = network.clock.now
     let destination = network.peers[0].box.agent.pair()!.destination
@@ -239,7 +241,8 @@ extension ICENetwork {
     let pair = network.peers[0].box.agent.pair()!
     for _ in 0..<4 {
       network.run(for: .seconds(10))
-      network.peers[0].box.agent.confirmConsent(base: pair.base, source: endpoint("198.51.100.9:9"), now: network.clock.now)
+      network.peers[0].box.agent.confirmConsent(
+        base: pair.base, source: endpoint("198.51.100.9:9"), now: network.clock.now)
     }
     #expect(network.peers[0].state == .disconnected)
   }

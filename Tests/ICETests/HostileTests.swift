@@ -88,7 +88,9 @@ import Testing
     let network = ICENetwork(.public, .public)
     var spoofed = 0
     network.filter = { index, destination, bytes in
-      guard index == 0, let message = try? STUNMessage(bytes.bytes), message.messageClass == .request else { return true }
+      guard index == 0, let message = try? STUNMessage(bytes.bytes), message.messageClass == .request else {
+        return true
+      }
       // Somebody on the path who knows no password answers first, from the right address, with success and errors.
       for code in [nil, .roleConflict, .badRequest, .unauthenticated] as [STUNErrorCode?] {
         for key in [nil, IntegrityKey(shortTerm: "guess")] {
@@ -201,8 +203,8 @@ import Testing
     network.exchangeCredentials(of: [0])
     func listed(_ number: Int) -> Candidate {
       Candidate(
-        foundation: "f\(number)", priority: 5, address: SocketAddress(IPAddress("198.51.100.66")!, port: UInt16(number + 1)),
-        kind: .host)
+        foundation: "f\(number)", priority: 5,
+        address: SocketAddress(IPAddress("198.51.100.66")!, port: UInt16(number + 1)), kind: .host)
     }
     for number in 0..<16 {
       try network.peers[0].box.agent.addRemoteCandidate(listed(number), now: network.clock.now)
@@ -262,7 +264,9 @@ import Testing
     network.filter = { index, destination, bytes in
       for _ in 0..<4 {
         var broken = bytes
-        for _ in 0...entropy.upTo(3) { broken[Int(entropy.upTo(Int64(broken.count - 1)))] = UInt8(truncatingIfNeeded: entropy.next()) }
+        for _ in 0...entropy.upTo(3) {
+          broken[Int(entropy.upTo(Int64(broken.count - 1)))] = UInt8(truncatingIfNeeded: entropy.next())
+        }
         if entropy.chance(0.2) { broken.removeLast(Int(entropy.upTo(Int64(broken.count)))) }
         let victim = network.peers[1 - index]
         _ = victim.box.agent.handle(

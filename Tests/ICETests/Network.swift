@@ -207,7 +207,9 @@ final class ICENetwork {
     }
   }
 
-  private func send(_ bytes: [UInt8], from source: SocketAddress, of host: NATNetwork.Host, to destination: SocketAddress) {
+  private func send(
+    _ bytes: [UInt8], from source: SocketAddress, of host: NATNetwork.Host, to destination: SocketAddress
+  ) {
     network.send(bytes.bytes, from: source, of: host, to: destination, now: clock.now)
   }
 

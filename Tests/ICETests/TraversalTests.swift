@@ -28,7 +28,9 @@ import Testing
       return
     }
     #expect(done, "\(network.peers.map(\.state))")
-    guard done, let left = network.peers[0].box.agent.pair(), let right = network.peers[1].box.agent.pair() else { return }
+    guard done, let left = network.peers[0].box.agent.pair(), let right = network.peers[1].box.agent.pair() else {
+      return
+    }
     #expect(left.isRelayed == (expected == .relayed))
     #expect(right.isRelayed == (expected == .relayed))
     // Each end has chosen the way that the other has.
