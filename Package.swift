@@ -35,12 +35,14 @@ let package = Package(
     product("MeshSession"),
     product("MeshSTUN"),
     product("MeshICE"),
+    product("MeshTURN"),
     product("MeshPacket"),
     product("MeshWire"),
     product("MeshReliability"),
     product("MeshRouting"),
     product("MeshNode"),
     product("MeshRuntime"),
+    product("MeshTraversal"),
     product("MeshSimulation"),
     product("MeshCommands"),
     .executable(name: "pnet", targets: ["pnet"]),
@@ -76,6 +78,7 @@ let package = Package(
     layer("Session", ["MeshPrimitives", "MeshCrypto", "MeshReplay"]),
     layer("STUN", ["MeshPrimitives", "CMeshLibcrypto"]),
     layer("ICE", ["MeshPrimitives", "MeshSTUN"]),
+    layer("TURN", ["MeshPrimitives", "MeshSTUN"]),
     layer("Packet", ["MeshPrimitives"]),
     layer("Wire", ["MeshPrimitives", "MeshPacket", "CMeshProto", "CMeshProtobufC"]),
     layer("Reliability", ["MeshPrimitives", "MeshPacket"]),
@@ -100,6 +103,9 @@ let package = Package(
       name: "PNetMesh", dependencies: ["MeshPrimitives", "MeshPacket", "MeshRouting", "MeshNode", "MeshRuntime"],
       path: "Sources/PNetMesh", swiftSettings: settings),
 
+    // Sockets for the machines of STUN and TURN.
+    layer("Traversal", ["MeshPrimitives", "MeshCrypto", "MeshSTUN", "MeshTURN", "MeshRuntime"]),
+
     .executableTarget(name: "Echo", dependencies: ["PNetMesh"], path: "Examples/Echo", swiftSettings: settings),
 
     // The command line: what can be tested of it, and the program.
@@ -112,7 +118,7 @@ let package = Package(
     .executableTarget(
       name: "pnet",
       dependencies: [
-        "MeshCommands", "MeshPrimitives", "MeshRouting", "MeshRuntime",
+        "MeshCommands", "MeshPrimitives", "MeshRouting", "MeshRuntime", "MeshSTUN", "MeshTURN", "MeshTraversal",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/pnet", swiftSettings: settings),
@@ -138,6 +144,7 @@ let package = Package(
     tests("Session", ["MeshPrimitives", "MeshCrypto", "MeshSimulation"]),
     tests("STUN", ["MeshPrimitives", "MeshSimulation"]),
     tests("ICE", ["MeshPrimitives", "MeshSTUN", "MeshSimulation"]),
+    tests("TURN", ["MeshPrimitives", "MeshSTUN", "MeshSimulation"]),
     tests("Packet", ["MeshPrimitives"]),
     tests("Wire", ["MeshPrimitives", "MeshPacket"]),
     tests("Reliability", ["MeshPrimitives", "MeshPacket", "MeshSimulation"]),

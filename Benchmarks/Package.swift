@@ -3,7 +3,7 @@
 import PackageDescription
 
 let layers = [
-  "Primitives", "Replay", "Crypto", "Session", "Packet", "Wire", "Reliability", "Routing", "Node", "Runtime",
+  "Primitives", "Replay", "Crypto", "Session", "STUN", "TURN", "Packet", "Wire", "Reliability", "Routing", "Node", "Runtime",
   "Simulation",
 ]
 

@@ -2,7 +2,7 @@
 // A package of its own: fuzzers need flags that a package for others must not have.
 import PackageDescription
 
-let layers = ["Primitives", "Crypto", "Session", "Packet", "Wire", "Reliability", "Routing", "Commands", "Simulation"]
+let layers = ["Primitives", "Crypto", "Session", "STUN", "TURN", "Packet", "Wire", "Reliability", "Routing", "Commands", "Simulation"]
 
 /// A libFuzzer program for `function` of MeshFuzzing: `fuzz-<name>`, its corpus in `Corpus/<name>`.
 func fuzzer(_ name: String, _ folder: String) -> Target {
@@ -22,6 +22,8 @@ let package = Package(
     // Writes the corpus anew. Has a `main` of its own: not to be built with --sanitize fuzzer.
     .executableTarget(name: "make-corpus", dependencies: ["MeshFuzzing"], path: "Sources/Corpus"),
     fuzzer("session", "Session"),
+    fuzzer("stun", "STUN"),
+    fuzzer("turn", "TURN"),
     fuzzer("packet", "Packet"),
     fuzzer("wire", "Wire"),
     fuzzer("connection", "Connection"),

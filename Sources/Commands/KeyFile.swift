@@ -51,9 +51,10 @@ public enum KeyFile {
   ///   - limit: Bytes at most.
   ///   - isSecret: The file holds a private key: when others than its owner may read it, that is an error which prints
   ///     the `chmod`. Under /etc/wireguard it only warns, as `wg-quick` does.
+  ///   - content: What secret that is, for the message.
   /// - Returns: the bytes, and a warning.
   public static func read(
-    _ path: String, limit: Int, isSecret: Bool
+    _ path: String, limit: Int, isSecret: Bool, holding content: String = "a private key"
   ) throws(Failure) -> (bytes: [UInt8], warning: String?) {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw Failure("cannot read \(path): \(systemMessage(errno))", .badInput) }
@@ -66,7 +67,7 @@ public enum KeyFile {
     var warning: String?
     // A pipe, as in `--key <(…)`, has no permissions that matter.
     if isSecret, facts.st_mode & S_IFMT == S_IFREG, facts.st_mode & 0o077 != 0 {
-      let message = "\(path) holds a private key and others can read it: run 'chmod 600 \(shellQuoted(path))'"
+      let message = "\(path) holds \(content) and others can read it: run 'chmod 600 \(shellQuoted(path))'"
       guard path.hasPrefix("/etc/wireguard/") else { throw Failure(message, .badInput) }
       warning = message
     }

@@ -1,10 +1,10 @@
 internal import Glibc
-internal import MeshPrimitives
+package import MeshPrimitives
 
 /// Host names to addresses, on a thread of its own: `getaddrinfo` waits.
-enum Resolver {
+package enum Resolver {
   /// Resolves `HOST:PORT`; addresses need no look-up.
-  static func resolve(_ endpoint: String) async throws(MeshError) -> SocketAddress {
+  package static func resolve(_ endpoint: String) async throws(MeshError) -> SocketAddress {
     if let address = SocketAddress(endpoint) { return address }
     guard let colon = endpoint.lastIndex(of: ":"), let port = UInt16(endpoint[endpoint.index(after: colon)...]),
       colon > endpoint.startIndex

@@ -81,6 +81,16 @@ internal import MeshPrimitives
   }
 }
 
+extension IntegrityKey {
+  /// Whether the bytes are the same, in constant time for their length.
+  static func areEqual(_ left: RawSpan, _ right: RawSpan) -> Bool {
+    guard left.byteCount == right.byteCount else { return false }
+    return unsafe left.withUnsafeBytes { left in
+      unsafe right.withUnsafeBytes { unsafe CRYPTO_memcmp(left.baseAddress, $0.baseAddress, left.count) }
+    } == 0
+  }
+}
+
 /// Which of the two integrity attributes.
 @frozen
 public enum IntegrityAlgorithm: UInt8, Sendable {

@@ -5,10 +5,11 @@ extension STUNMessage {
   /// An address. A masked one is unmasked.
   @inlinable public func value(_ key: AddressKey) throws(STUNError) -> SocketAddress? {
     guard let range = range(of: key.type) else { return nil }
-    return try address(key, range)
+    return try address(key, at: range)
   }
 
-  @inlinable func address(_ key: AddressKey, _ range: Range<Int>) throws(STUNError) -> SocketAddress {
+  /// The address in the value at `range`, for attributes that may be there more than once.
+  @inlinable public func address(_ key: AddressKey, at range: Range<Int>) throws(STUNError) -> SocketAddress {
     let start = range.lowerBound
     guard range.count >= 8 else { throw .malformed(key.type) }
     // The first byte is reserved and ignored.

@@ -48,6 +48,7 @@ struct PNet: AsyncParsableCommand {
     version: "0.1.0",
     subcommands: [
       GenerateKey.self, DerivePublicKey.self, Up.self, Down.self, Status.self, PeerCommand.self, Ping.self, Send.self,
-      Receive.self, Cat.self, Serve.self, Bench.self, DemoCommand.self,
+      Receive.self, Cat.self, Serve.self, Bench.self, NetCheckCommand.self, STUNServerCommand.self,
+      TURNServerCommand.self, DemoCommand.self,
     ])
 }

@@ -1,12 +1,15 @@
 import MeshPacket
 import MeshPrimitives
+import MeshSTUN
+import MeshTURN
 import MeshWire
 
 /// The inputs that the fuzzers start from, made of valid messages.
 public enum Seeds {
   /// Files of `Corpus`: folder, name, content.
   public static var all: [(target: String, name: String, bytes: [UInt8])] {
-    session.map { ("session", $0.0, $0.1) } + packets.map { ("packet", $0.0, $0.1) }
+    session.map { ("session", $0.0, $0.1) } + stun.map { ("stun", $0.0, $0.1) } + turn.map { ("turn", $0.0, $0.1) }
+      + packets.map { ("packet", $0.0, $0.1) }
       + messages.map { ("wire", $0.0, $0.1) } + connection.map { ("connection", $0.0, $0.1) }
       + ip.map { ("ip", $0.0, $0.1) } + text.enumerated().map { ("text", "text-\($0.offset)", Array($0.element.utf8)) }
       + config.map { ("config", $0.0, Array($0.1.utf8)) }
@@ -48,6 +51,83 @@ public enum Seeds {
       ("response", raw([2, 0, 0, 0] + Array(repeating: 0, count: 88), to: false)),
       ("cookie", raw([3, 0, 0, 0] + Array(repeating: 0, count: 60))),
       ("transport", raw([4, 0, 0, 0] + Array(repeating: 0, count: 60))),
+    ]
+  }
+
+  private static func message(
+    _ kind: MessageClass, _ method: MessageMethod, _ body: (inout MessageWriter, inout OutputRawSpan) -> Void
+  ) -> [UInt8] {
+    [UInt8](capacity: 2048) { output in
+      var writer = MessageWriter(kind, method, TransactionID(high: 1, low: 2), to: &output)
+      body(&writer, &output)
+    }
+  }
+
+  private static var stun: [(String, [UInt8])] {
+    let key = IntegrityKey(shortTerm: "VOkJxbRl1RmTxUk/WvJxBt")
+    let address = SocketAddress(IPAddress(v4: 0xC000_0201), port: 3478)
+    return [
+      ("binding-request", message(.request, .binding) { _, _ in }),
+      (
+        "binding-response",
+        message(.success, .binding) { writer, output in
+          writer.append(.xorMappedAddress, address, to: &output)
+          writer.append(.mappedAddress, address, to: &output)
+          writer.append(.otherAddress, address, to: &output)
+          writer.appendFingerprint(to: &output)
+        }
+      ),
+      (
+        "ice-check",
+        message(.request, .binding) { writer, output in
+          writer.append(.username, "evtj:h6vY", to: &output)
+          writer.append(.priority, 1_845_501_695, to: &output)
+          writer.append(.iceControlling, 7, to: &output)
+          writer.append(.useCandidate, to: &output)
+          writer.appendIntegrity(.sha1, key, to: &output)
+          writer.appendIntegrity(.sha256, size: 16, key, to: &output)
+          writer.appendFingerprint(to: &output)
+        }
+      ),
+      (
+        "challenge",
+        message(.error, .binding) { writer, output in
+          writer.append(.unauthenticated, to: &output)
+          writer.append(.realm, "example.org", to: &output)
+          writer.append(.nonce, "obMatJos2wAAA0123", to: &output)
+          writer.append(passwordAlgorithms: [.sha256, .md5], to: &output)
+          writer.append(unknownAttributes: [.priority, .useCandidate], to: &output)
+        }
+      ),
+      (
+        "discovery",
+        message(.request, .binding) { writer, output in
+          writer.append(ChangeRequest.changeIP, to: &output)
+          writer.append(responsePort: 4000, to: &output)
+          writer.append(zeroPadding: 16, to: &output)
+        }
+      ),
+    ]
+  }
+
+  private static var turn: [(String, [UInt8])] {
+    func piece(_ place: UInt8, _ bytes: [UInt8]) -> [UInt8] {
+      [place, UInt8(bytes.count >> 8), UInt8(bytes.count & 0xFF)] + bytes
+    }
+    let peer = SocketAddress(IPAddress(v4: 0xCB00_7107), port: 9000)
+    func indication(_ method: MessageMethod) -> [UInt8] {
+      message(.indication, method) { writer, output in
+        writer.append(.xorPeerAddress, peer, to: &output)
+        writer.append(.data, [1, 2, 3].bytes, to: &output)
+      }
+    }
+    let allocate = message(.request, .allocate) { $0.append(.requestedTransport, 17 << 24, to: &$1) }
+    return [
+      ("channel-data", piece(0, [0x40, 0, 0, 3, 1, 2, 3]) + piece(3, [0x40, 0, 0, 3, 1, 2, 3])),
+      ("send", piece(0, indication(.send)) + piece(1, indication(.send))),
+      ("data", piece(3, indication(.data)) + piece(2, [1, 2, 3, 4])),
+      ("allocate", piece(0, allocate) + piece(1, allocate)),
+      ("stream", piece(4, allocate + [0x40, 0, 0, 3, 1, 2, 3, 0]) + [5]),
     ]
   }
 
