@@ -3,8 +3,8 @@
 import PackageDescription
 
 let layers = [
-  "Primitives", "Replay", "Crypto", "Session", "STUN", "TURN", "Packet", "Wire", "Reliability", "Routing", "Node", "Runtime",
-  "Simulation",
+  "Primitives", "Replay", "Crypto", "Session", "STUN", "ICE", "TURN", "Packet", "Wire", "Reliability", "Routing",
+  "Node", "Runtime", "Simulation",
 ]
 
 let package = Package(

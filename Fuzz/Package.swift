@@ -2,7 +2,10 @@
 // A package of its own: fuzzers need flags that a package for others must not have.
 import PackageDescription
 
-let layers = ["Primitives", "Crypto", "Session", "STUN", "TURN", "Packet", "Wire", "Reliability", "Routing", "Commands", "Simulation"]
+let layers = [
+  "Primitives", "Crypto", "Session", "STUN", "ICE", "TURN", "Packet", "Wire", "Reliability", "Routing", "Commands",
+  "Simulation",
+]
 
 /// A libFuzzer program for `function` of MeshFuzzing: `fuzz-<name>`, its corpus in `Corpus/<name>`.
 func fuzzer(_ name: String, _ folder: String) -> Target {
@@ -29,6 +32,8 @@ let package = Package(
     fuzzer("connection", "Connection"),
     fuzzer("ip", "IP"),
     fuzzer("text", "Text"),
+    fuzzer("candidate", "Candidate"),
+    fuzzer("ice", "ICE"),
     fuzzer("config", "Config"),
   ],
   swiftLanguageModes: [.v6]

@@ -184,8 +184,9 @@ private let otherAddress = endpoint("198.51.100.2:3478")
       }
       let outside = mapped(&nat)!
       touch(&nat, outside, start + .seconds(20))
-      return nat.inbound(source: server, destination: outside, now: start + .seconds(40)) == .forwarded(
-        source: server, destination: inside)
+      return nat.inbound(source: server, destination: outside, now: start + .seconds(40))
+        == .forwarded(
+          source: server, destination: inside)
     }
     #expect(survives { nat, _, now in _ = nat.outbound(source: inside, destination: server, now: now) } == outbound)
     #expect(

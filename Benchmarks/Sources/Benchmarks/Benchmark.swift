@@ -41,7 +41,7 @@ public struct Benchmark: Sendable {
 
   /// All cases, layer by layer. A new hot path is one more case, here and in the gate at once.
   public static let all: [Benchmark] =
-    replayCases + cryptoCases + noiseCases + sessionCases + stunCases + turnCases + packetCases + wireCases + routingCases + reliabilityCases
+    replayCases + cryptoCases + noiseCases + sessionCases + stunCases + iceCases + turnCases + packetCases + wireCases + routingCases + reliabilityCases
     + nodeCases + runtimeCases
 
   /// The layers that have cases, in order.
