@@ -24,12 +24,15 @@ public enum Seeds {
   ]
 
   /// Steps of three bytes of source each: see `Fuzzing.ice`.
-  private static let ice: [(String, [UInt8])] = [
-    ("check-and-answer", [0, 1, 198, 1, 9, 0xC0, 7, 4, 0, 0, 0, 0, 100, 2, 198, 1, 9, 0, 4, 0, 0, 0, 3, 0xE8]),
-    ("role-conflict", [1, 3, 198, 1, 9, 0, 50, 4, 0, 0, 0, 0, 60, 2, 198, 1, 9, 1, 1, 198, 1, 9, 0xC4, 3]),
-    ("third-parties", [0] + (0..<20).flatMap { [3 | $0 << 3, 198, $0, $0 + 1, 0, $0] } + [4, 0, 0, 0, 0xFF, 0xFF]),
-    ("failure", [0, 3, 198, 1, 9, 0, 1, 5, 0, 0, 0, 6, 0, 0, 0, 4, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0, 0, 0]),
-  ]
+  private static var ice: [(String, [UInt8])] {
+    let answer: [UInt8] = [0, 1, 198, 1, 9, 0xC0, 7, 4, 0, 0, 0, 0, 100, 2, 198, 1, 9, 0, 4, 0, 0, 0, 3, 0xE8]
+    let conflict: [UInt8] = [1, 3, 198, 1, 9, 0, 50, 4, 0, 0, 0, 0, 60, 2, 198, 1, 9, 1, 1, 198, 1, 9, 0xC4, 3]
+    var third: [UInt8] = [0]
+    for number: UInt8 in 0..<20 { third += [3 | number << 3, 198, number, number + 1, 0, number] }
+    third += [4, 0, 0, 0, 0xFF, 0xFF]
+    let failure: [UInt8] = [0, 3, 198, 1, 9, 0, 1, 5, 0, 0, 0, 6, 0, 0, 0, 4, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0, 0, 0]
+    return [("check-and-answer", answer), ("role-conflict", conflict), ("third-parties", third), ("failure", failure)]
+  }
 
   private static func step(_ step: SessionStep, _ arguments: UInt8...) -> [UInt8] { [step.rawValue] + arguments }
 
