@@ -3,7 +3,7 @@
 import PackageDescription
 
 let layers = [
-  "Primitives", "Replay", "Crypto", "Session", "STUN", "TURN", "Compression", "Packet", "Wire", "Reliability",
+  "Primitives", "Replay", "Crypto", "Session", "STUN", "TURN", "ICE", "Compression", "Packet", "Wire", "Reliability",
   "Routing",
   "Node", "Runtime", "Simulation",
 ]

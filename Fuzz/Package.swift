@@ -3,7 +3,7 @@
 import PackageDescription
 
 let layers = [
-  "Primitives", "Crypto", "Session", "STUN", "TURN", "Compression", "Packet", "Wire", "Reliability", "Routing",
+  "Primitives", "Crypto", "Session", "STUN", "TURN", "ICE", "Compression", "Packet", "Wire", "Reliability", "Routing",
   "Commands",
   "Simulation",
 ]
@@ -33,6 +33,8 @@ let package = Package(
     fuzzer("connection", "Connection"),
     fuzzer("ip", "IP"),
     fuzzer("text", "Text"),
+    fuzzer("candidate", "Candidate"),
+    fuzzer("ice", "ICE"),
     fuzzer("config", "Config"),
     fuzzer("decompress", "Decompress"),
     fuzzer("decompress-stream", "DecompressStream"),

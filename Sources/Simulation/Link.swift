@@ -15,10 +15,13 @@ public struct Link: Sendable {
   public struct Arrival: Sendable, Equatable {
     public let bytes: [UInt8]
     public let ecn: ECN
+    /// What ``Link/send(_:ecn:tag:now:)`` was given.
+    public let tag: UInt32
 
-    public init(bytes: [UInt8], ecn: ECN = .notECT) {
+    public init(bytes: [UInt8], ecn: ECN = .notECT, tag: UInt32 = 0) {
       self.bytes = bytes
       self.ecn = ecn
+      self.tag = tag
     }
   }
 
@@ -54,8 +57,10 @@ public struct Link: Sendable {
   public var deadline: Instant? { flights.first.map { Instant(nanoseconds: $0.time) } }
 
   /// Takes a packet at `now`.
+  ///
+  /// - Parameter tag: of the caller's choice, and given back with the packet.
   @discardableResult
-  public mutating func send(_ bytes: RawSpan, ecn: ECN = .notECT, now: Instant) -> Fate {
+  public mutating func send(_ bytes: RawSpan, ecn: ECN = .notECT, tag: UInt32 = 0, now: Instant) -> Fate {
     guard bytes.byteCount <= conditions.mtu else {
       counts.tooLong += 1
       return .tooLong
@@ -78,7 +83,7 @@ public struct Link: Sendable {
       return .lost
     }
     counts.sent += 1
-    let arrival = Arrival(bytes: [UInt8](copying: bytes), ecn: ecn)
+    let arrival = Arrival(bytes: [UInt8](copying: bytes), ecn: ecn, tag: tag)
     launch(arrival, departure: departure)
     if entropy.chance(conditions.duplication) { launch(arrival, departure: departure) }
     return .sent

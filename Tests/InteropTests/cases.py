@@ -518,7 +518,7 @@ def stream_beside(lab):
 
 
 @case("nat-kinds", "every NAT of the lab is what it is called, says coturn's turnutils_natdiscovery")
-def _(lab):
+def nat_kinds(lab):
     for tool in ("turnserver", "turnutils_natdiscovery"):
         if not shutil.which(tool):
             raise Skipped(f"there is no '{tool}'")

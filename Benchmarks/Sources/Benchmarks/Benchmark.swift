@@ -45,8 +45,8 @@ public struct Benchmark: Sendable {
 
   /// All cases, layer by layer. A new hot path is one more case, here and in the gate at once.
   public static let all: [Benchmark] =
-    replayCases + cryptoCases + noiseCases + sessionCases + stunCases + turnCases + compressionCases + packetCases
-    + wireCases + routingCases + reliabilityCases + nodeCases + runtimeCases
+    replayCases + cryptoCases + noiseCases + sessionCases + stunCases + turnCases + iceCases + compressionCases
+    + packetCases + wireCases + routingCases + reliabilityCases + nodeCases + runtimeCases
 
   /// The layers that have cases, in order.
   public static var layers: [String] {

@@ -12,7 +12,26 @@ public enum Seeds {
       + packets.map { ("packet", $0.0, $0.1) }
       + messages.map { ("wire", $0.0, $0.1) } + connection.map { ("connection", $0.0, $0.1) }
       + ip.map { ("ip", $0.0, $0.1) } + text.enumerated().map { ("text", "text-\($0.offset)", Array($0.element.utf8)) }
+      + ice.map { ("ice", $0.0, $0.1) }
+      + candidates.enumerated().map { ("candidate", "line-\($0.offset)", Array($0.element.utf8)) }
       + config.map { ("config", $0.0, Array($0.1.utf8)) } + compression
+  }
+
+  private static let candidates = [
+    "candidate:1 1 UDP 2130706431 203.0.113.141 8998 typ host",
+    "a=candidate:2 1 udp 1694498815 192.0.2.3 45664 typ srflx raddr 203.0.113.141 rport 8998 generation 0",
+    "candidate:H+/9 2 UDP 1 2001:db8::1 9 typ relay", "candidate:1 1 UDP 1 5a9e.local 1 typ host",
+  ]
+
+  /// Steps of three bytes of source each: see `Fuzzing.ice`.
+  private static var ice: [(String, [UInt8])] {
+    let answer: [UInt8] = [0, 1, 198, 1, 9, 0xC0, 7, 4, 0, 0, 0, 0, 100, 2, 198, 1, 9, 0, 4, 0, 0, 0, 3, 0xE8]
+    let conflict: [UInt8] = [1, 3, 198, 1, 9, 0, 50, 4, 0, 0, 0, 0, 60, 2, 198, 1, 9, 1, 1, 198, 1, 9, 0xC4, 3]
+    var third: [UInt8] = [0]
+    for number: UInt8 in 0..<20 { third += [3 | number << 3, 198, number, number + 1, 0, number] }
+    third += [4, 0, 0, 0, 0xFF, 0xFF]
+    let failure: [UInt8] = [0, 3, 198, 1, 9, 0, 1, 5, 0, 0, 0, 6, 0, 0, 0, 4, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0, 0, 0]
+    return [("check-and-answer", answer), ("role-conflict", conflict), ("third-parties", third), ("failure", failure)]
   }
 
   private static func step(_ step: SessionStep, _ arguments: UInt8...) -> [UInt8] { [step.rawValue] + arguments }
