@@ -113,7 +113,7 @@ let package = Package(
       ]),
     // STUN, TURN and ICE on sockets.
     layer(
-      "Traversal", ["MeshPrimitives", "MeshCrypto", "MeshSTUN", "MeshTURN", "MeshRuntime", "CMeshLibssl"]),
+      "Traversal", ["MeshPrimitives", "MeshCrypto", "MeshSTUN", "MeshTURN", "MeshICE", "MeshRuntime", "CMeshLibssl"]),
     .target(
       name: "PNetMesh", dependencies: ["MeshPrimitives", "MeshPacket", "MeshRouting", "MeshNode", "MeshRuntime"],
       path: "Sources/PNetMesh", swiftSettings: settings),
@@ -130,7 +130,8 @@ let package = Package(
     .executableTarget(
       name: "pnet",
       dependencies: [
-        "MeshCommands", "MeshCompression", "MeshPrimitives", "MeshRouting", "MeshRuntime", "MeshTURN", "MeshTraversal",
+        "MeshCommands", "MeshCompression", "MeshPrimitives", "MeshRouting", "MeshRuntime", "MeshTURN", "MeshICE",
+        "MeshTraversal",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/pnet", swiftSettings: settings),
