@@ -22,8 +22,8 @@ final class ICELoop {
   private var preferences: [IPAddress: UInt16] = [:]
   private var questions: [Question] = []
   private var relays: [TURNConnection] = []
-  /// Relayed addresses, by the place of their relay.
-  private var relayed: [SocketAddress?] = []
+  /// Relayed addresses, of each family one at the most, by the place of their relay.
+  private var relayed: [[SocketAddress]] = []
   private var waitingForRelays = 0
   private var selected: CandidatePair?
   private var heard: [UInt8]?
@@ -88,13 +88,14 @@ final class ICELoop {
       var settings = TURNClient.Configuration(
         server: server, username: configuration.username, password: configuration.password)
       settings.timing = NetCheck.timing
-      settings.families = server.address.family == .v4 ? .v4 : .v6
+      // A relay of both families leads from IPv4 to IPv6.
+      settings.families = .both
       guard
         let relay = try? TURNConnection(
           group, settings, over: .udp, socket: socket, token: 0, host: "", isVerifying: false, now: now)
       else { continue }
       relays.append(relay)
-      relayed.append(nil)
+      relayed.append([])
       waitingForRelays += 1
     }
     drive(stop, until: now + .seconds(6)) {
@@ -118,7 +119,8 @@ final class ICELoop {
         (try? agent.addRemoteCandidate(candidate, now: start)) == true
       else { continue }
       // Permissions take a round trip: they are asked for before the first check needs them.
-      for (relay, address) in zip(relays, relayed) where address?.address.family == candidate.address.address.family {
+      let family = candidate.address.address.family
+      for (relay, addresses) in zip(relays, relayed) where addresses.contains(where: { $0.address.family == family }) {
         relay.permit(candidate.address.address, now: start)
       }
     }
@@ -227,16 +229,19 @@ final class ICELoop {
       switch event {
       case .allocated(let granted):
         waitingForRelays -= 1
-        relayed[index] = granted.addresses[0]
-        agent.addLocalCandidate(
-          .relayed, address: granted.addresses[0], base: granted.addresses[0], server: granted.server.address,
-          related: granted.mappedAddress)
-      case .failed: if relayed[index] == nil { waitingForRelays -= 1 }
+        relayed[index] = granted.addresses
+        for address in granted.addresses {
+          agent.addLocalCandidate(
+            .relayed, address: address, base: address, server: granted.server.address, related: granted.mappedAddress)
+        }
+      case .failed: if relayed[index].isEmpty { waitingForRelays -= 1 }
       case .permitted, .channelBound, .refusedPeer, .freed, .unreachable: break
       }
     }
     while let (bytes, peer) = relay.nextData() {
-      if let base = relayed[index] { take(bytes.bytes, peer, base, now) }
+      let family = peer.address.family
+      guard let base = relayed[index].first(where: { $0.address.family == family }) else { continue }
+      take(bytes.bytes, peer, base, now)
     }
   }
 
@@ -244,7 +249,7 @@ final class ICELoop {
   private func send(_ bytes: RawSpan, from base: SocketAddress, to destination: SocketAddress, _ now: Instant) {
     if let socket = bases.first(where: { $0.value == base })?.key {
       group.send(bytes, from: socket, to: destination)
-    } else if let index = relayed.firstIndex(of: base) {
+    } else if let index = relayed.firstIndex(where: { $0.contains(base) }) {
       relays[index].permit(destination.address, now: now)
       relays[index].send(bytes, to: destination, now: now)
     }

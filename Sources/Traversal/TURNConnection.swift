@@ -118,17 +118,22 @@ final class TURNConnection {
     }
   }
 
-  /// Takes in a datagram of the group. - Returns: whether it was the server's.
+  /// Takes in a datagram of the group. - Returns: whether it was of this allocation: the same server may be asked for more.
   func handle(_ bytes: RawSpan, from source: SocketAddress, on number: Int, now: Instant) -> Bool {
     guard case .datagrams(let socket) = way, number == socket, source == client.server else { return false }
-    take([UInt8](copying: bytes), now)
-    return true
+    return take([UInt8](copying: bytes), now)
   }
 
-  private func take(_ frame: [UInt8], _ now: Instant) {
-    guard case .data(let range, let peer) = client.handle(frame.bytes, from: client.server, now: now) else { return }
-    // Whoever drains after each input leaves nothing here.
-    if received.count < 1024 { received.append((Array(frame[range]), peer)) }
+  @discardableResult
+  private func take(_ frame: [UInt8], _ now: Instant) -> Bool {
+    switch client.handle(frame.bytes, from: client.server, now: now) {
+    case .data(let range, let peer):
+      // Whoever drains after each input leaves nothing here.
+      if received.count < 1024 { received.append((Array(frame[range]), peer)) }
+      return true
+    case .control: return true
+    case .ignored: return false
+    }
   }
 
   /// Works off an event of the group's others. - Returns: whether it was this connection's.

@@ -203,6 +203,12 @@ class NATLab(Lab):
         self.segment.run("ip", "link", "set", "br0", "up")
         self.server = self.namespace("server")
         self.plug(self.server, "eth0", *(f"{a}/24" for a in SERVER), *(f"{a}/64" for a in SERVER6))
+        # What it sends to private addresses, as a relay does, gets lost on the way, as on the internet. Without a route
+        # the call fails, and coturn gives up the relayed socket.
+        wire(self.server, "internet", self.segment, "sink")
+        self.server.run("ip", "link", "set", "internet", "arp", "off")
+        self.server.run("ip", "route", "add", "default", "dev", "internet")
+        self.server.run("ip", "-6", "route", "add", "default", "dev", "internet")
         self.left = Side(self, "left", left, 1)
         self.right = Side(self, "right", right, 2)
         self._route6()

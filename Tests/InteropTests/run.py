@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 
+import ice_cases  # noqa: F401  (adds its cases)
 import nat_cases  # noqa: F401  (adds its cases)
 from cases import CASES
 from namespaces import Failed, Lab, Skipped
