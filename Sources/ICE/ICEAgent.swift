@@ -16,11 +16,12 @@ internal import MeshSTUN
 ///   agent.addLocalCandidate(.host, address: base, base: base)
 ///   agent.endOfLocalCandidates(now: now)
 ///   agent.setRemote(theirs, now: now)
-///   for candidate in candidates { try? agent.addRemoteCandidate(candidate, now: now) }
+///   for candidate in candidates { _ = try? agent.addRemoteCandidate(candidate, now: now) }
 ///   agent.endOfRemoteCandidates(now: now)
-///   var output = [UInt8](repeating: 0, count: ICEAgent.maximumDatagram)
 ///   // After each datagram (`handle`) and each timeout, until both give nil:
-///   while let datagram = agent.nextTransmit(now: now) { /* send datagram.bytes from .base to .destination */ }
+///   while let (transmit, bytes) = agent.nextTransmit(now: now) {
+///     print("send", bytes.count, "bytes from", transmit.base, "to", transmit.destination)
+///   }
 ///   while let event = agent.nextEvent() {
 ///     if case .selected(let pair) = event { print(pair.base, pair.destination) }
 ///   }
