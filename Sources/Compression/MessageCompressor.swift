@@ -12,18 +12,22 @@ internal import MeshPrimitives
 /// import MeshCompression
 /// import MeshPrimitives
 ///
-/// let dictionary = try ZstdDictionary(dictionaryBytes.bytes)
-/// let prepared = try PreparedDictionary(dictionary, level: 3)
-/// var compressor = try MessageCompressor()
-/// var bypass = AdaptiveBypass()
-/// var outcome = CompressionOutcome.bypassed
-/// let packet = try [UInt8](capacity: message.count) { (output: inout OutputRawSpan) throws(CompressionError) in
-///   outcome = try compressor.compress(message.bytes, with: prepared, bypass: &bypass, into: &output)
+/// func roundTrip(_ messages: [[UInt8]], _ dictionaryBytes: [UInt8]) throws {
+///   let dictionary = try ZstdDictionary(dictionaryBytes.bytes)
+///   let prepared = try PreparedDictionary(dictionary, level: 3)
+///   var compressor = try MessageCompressor()
+///   var decompressor = try MessageDecompressor(limit: 65_536)
+///   var bypass = AdaptiveBypass()
+///   for message in messages {
+///     var outcome = CompressionOutcome.bypassed
+///     let packet = try [UInt8](capacity: message.count) { (output: inout OutputRawSpan) throws(CompressionError) in
+///       outcome = try compressor.compress(message.bytes, with: prepared, bypass: &bypass, into: &output)
+///     }
+///     guard case .compressed = outcome else { continue }  // The message travels as it is.
+///     let same = try decompressor.decompress(packet.bytes, with: dictionary)
+///     print(message.count, "bytes in", packet.count, same == message)
+///   }
 /// }
-/// if case .compressed = outcome { send(packet, dictionary.hash) } else { send(message) }
-///
-/// var decompressor = try MessageDecompressor(limit: 65_536)
-/// let same = try decompressor.decompress(packet.bytes, with: dictionary)
 /// ```
 ///
 /// It leaves to its caller: to tell the other side whether a message is compressed, and with which dictionary (in a

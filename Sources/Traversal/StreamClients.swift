@@ -4,8 +4,8 @@ internal import MeshTURN
 
 /// The TCP connections of a TURN server's clients: accepted, cut into frames, written to without waiting.
 ///
-/// Everything is bounded: connections, the bytes that wait to be written on each, and the time that one may be silent
-/// before it has an allocation.
+/// Bounded: connections, those of one address, a frame that is not whole, and the bytes that wait to be written on each. Not
+/// bounded: how long a connection may be silent.
 final class StreamClients {
   /// Bytes that may wait to be written on a connection; data beyond that is dropped, as a network would.
   static let mostPending = 256 << 10

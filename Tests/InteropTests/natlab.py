@@ -227,12 +227,48 @@ def is_translated_before(side):
     return source == f"100.64.{side.number}.100"
 
 
+# What our own `pnet netcheck` finds; coturn's words and ours are to be the same.
+
+def find_pnet():
+    """The built program: what $PNET names, or what lies in .build. `None`: there is none."""
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    built = [os.path.join(root, ".build", kind, "pnet") for kind in ("release", "debug")]
+    for path in [os.environ["PNET"]] if os.environ.get("PNET") else built:
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return os.path.abspath(path)
+    return None
+
+
+def netcheck(side, pnet):
+    """Returns (translated, mapping, filtering, hairpin) in the words of EXPECTED."""
+    server = f"[{SERVER6[0]}]:{PORT}" if side.kind == "ipv6-only" else f"{SERVER[0]}:{PORT}"
+    # It ends with 4 when UDP does not work; what counts is what it says.
+    text = side.host.run(pnet, "netcheck", "--json", "--stun", server, check=False, timeout=90)
+    try:
+        report = json.loads(text[text.index("{"):])
+    except ValueError:
+        raise Failed(f"pnet netcheck printed no JSON: {text.strip()[:300]}") from None
+    family = report.get("ipv6" if side.kind == "ipv6-only" else "ipv4") or {}
+    if not report.get("udp"):
+        return ("no UDP", "-", "-", "-")
+    said = {True: "yes", False: "no", None: "-"}
+    return (said[family.get("isTranslated")], family.get("mapping", "-"), family.get("filtering", "-"),
+            said[family.get("hairpins")])
+
+
+def expected_of_netcheck(kind):
+    """The same, but it sees one NAT where there are two, asks one family, and tries no hairpin without a NAT."""
+    where, mapping, filtering, hairpins = EXPECTED[kind]
+    where = {"twice": "yes", "no IPv4": "no"}.get(where, where)
+    return (where, mapping, filtering, "-" if where == "no" else hairpins)
+
+
 def lives(side, seconds):
     return discover(side, "-t", "-T", str(seconds)).count("UDP reflexive addr") > 1
 
 
-def check(kind):
-    """Returns (what was found, as a row of the table; whether it is what is claimed)."""
+def check(kind, pnet=None):
+    """Returns (what was found, as a row of the table; whether it is what is claimed; what `pnet` found, if given)."""
     lab = NATLab(kind, "public")
     try:
         lab.start_coturn()
@@ -246,7 +282,7 @@ def check(kind):
             alive = lives(side, seconds)
             right = right and alive == expected
             lifetimes.append(f"{'>' if alive else '<'} {seconds} s")
-        return found + (", ".join(lifetimes) or "-",), right
+        return found + (", ".join(lifetimes) or "-",), right, netcheck(side, pnet) if pnet else None
     except (Failed, OSError, RuntimeError) as reason:
         raise Failed(f"{reason}\n{lab.logs()}") from None
     finally:
@@ -268,21 +304,33 @@ def verify(arguments):
     row = "{:8} {:20} {:10} {:28} {:28} {:8} {}"
     print(row.format("", "kind", "translated", "mapping", "filtering", "hairpin", "mapping lives"), flush=True)
     wrong = 0
+    pnet = find_pnet()
+    differs = 0
     # They spend their time waiting for answers that do not come.
     with concurrent.futures.ThreadPoolExecutor(max_workers=4) as pool:
-        for kind, found in [(kind, pool.submit(check, kind)) for kind in kinds]:
+        for kind, found in [(kind, pool.submit(check, kind, pnet)) for kind in kinds]:
             try:
-                columns, right = found.result()
+                columns, right, ours = found.result()
                 print(row.format("ok" if right else "MISMATCH", kind, *columns), flush=True)
                 if not right:
                     print(row.format("", "  expected", *EXPECTED[kind], " ".join(
                         f"{'>' if alive else '<'} {seconds} s" for seconds, alive in LIFETIMES.get(kind, ()))))
+                if ours:
+                    same = ours == expected_of_netcheck(kind)
+                    differs += not same
+                    print(row.format("ok" if same else "MISMATCH", "  pnet netcheck", *ours, "-"), flush=True)
+                    if not same:
+                        print(row.format("", "  expected", *expected_of_netcheck(kind), "-"))
             except Failed as reason:
                 right = False
                 print(f"FAIL     {kind}: {reason}", flush=True)
             wrong += not right
     print(f"{len(kinds) - wrong} of {len(kinds)} NATs are what they are called")
-    return 1 if wrong else 0
+    if pnet is None:
+        print("SKIP pnet netcheck: there is no built pnet (PNET, .build/release/pnet, .build/debug/pnet)")
+    elif differs:
+        print(f"pnet netcheck finds {differs} of them to be something else")
+    return 1 if wrong or differs else 0
 
 
 def main():
@@ -303,7 +351,8 @@ def main():
     one.set_defaults(run=execute)
     commands.add_parser("status", help="what there is").set_defaults(run=status)
     commands.add_parser("down", help="end it").set_defaults(run=down)
-    one = commands.add_parser("verify", help="show by coturn's turnutils_natdiscovery that each kind is what it is called")
+    one = commands.add_parser(
+        "verify", help="show by turnutils_natdiscovery, and by pnet netcheck if built, that each is what it is called")
     one.add_argument("kinds", nargs="*", metavar="KIND", help="only these")
     one.set_defaults(run=verify)
     arguments = parser.parse_args()
