@@ -5,6 +5,4 @@
 
 // Macros with casts, which Swift does not import.
 static inline long cmesh_ssl_set_server_name(SSL *ssl, const char *name) { return SSL_set_tlsext_host_name(ssl, name); }
-static inline long cmesh_ssl_require_tls12(SSL_CTX *context) {
-  return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-}
+static inline long cmesh_ssl_require_tls12(SSL *ssl) { return SSL_set_min_proto_version(ssl, TLS1_2_VERSION); }

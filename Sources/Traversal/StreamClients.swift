@@ -4,14 +4,16 @@ internal import MeshTURN
 
 /// The TCP connections of a TURN server's clients: accepted, cut into frames, written to without waiting.
 ///
-/// Bounded: connections, those of one address, a frame that is not whole, and the bytes that wait to be written on each. Not
-/// bounded: how long a connection may be silent.
+/// Everything is bounded: connections, those of one address, a frame that is not whole, the bytes that wait to be written on
+/// each, and how long one without an allocation may be silent.
 final class StreamClients {
   /// Bytes that may wait to be written on a connection; data beyond that is dropped, as a network would.
   static let mostPending = 256 << 10
   /// Connections from one address.
   static let mostPerAddress = 64
   static let maximum = 4096
+  /// How long a connection without an allocation may say nothing.
+  static let patience = Duration.seconds(60)
   private static let listenerToken = UInt64(1) << 32
 
   final class Client {
@@ -21,10 +23,12 @@ final class StreamClients {
     var output: [UInt8] = []
     var written = 0
     var isWaiting = false
+    var lastHeard: Instant
 
-    init(_ socket: consuming TCPSocket, _ number: UInt32) {
+    init(_ socket: consuming TCPSocket, _ number: UInt32, now: Instant) {
       self.socket = socket
       self.number = number
+      lastHeard = now
     }
   }
 
@@ -34,6 +38,7 @@ final class StreamClients {
   private var clients: [UInt32: Client] = [:]
   private var perAddress: [IPAddress: Int] = [:]
   private var next: UInt32 = 0
+  private var sweepAt: Instant?
   private(set) var refused: UInt64 = 0
   private(set) var lost: UInt64 = 0
 
@@ -50,13 +55,14 @@ final class StreamClients {
   ///   - frame: called for each whole frame.
   ///   - closed: called when a connection has ended.
   func work(
-    frame: (_ path: ClientPath, _ frame: inout [UInt8]) -> Void, closed: (_ path: ClientPath) -> Void
+    now: Instant, frame: (_ path: ClientPath, _ frame: inout [UInt8]) -> Void, closed: (_ path: ClientPath) -> Void
   ) {
     group.others { event in
-      if event.token == Self.listenerToken { return acceptAll() }
+      if event.token == Self.listenerToken { return acceptAll(now) }
       guard let client = clients[UInt32(truncatingIfNeeded: event.token)] else { return }
       if event.isWritable { flush(client) }
       guard event.isReadable || event.isFailed else { return }
+      client.lastHeard = now
       if !read(client, frame) {
         closed(path(client))
         close(client)
@@ -64,7 +70,19 @@ final class StreamClients {
     }
   }
 
-  private func acceptAll() {
+  /// When ``expire(now:hasAllocation:)`` is to be called.
+  var deadline: Instant? { sweepAt }
+
+  /// Closes connections that were silent for too long and have no allocation.
+  func expire(now: Instant, hasAllocation: (ClientPath) -> Bool) {
+    guard let due = sweepAt, due <= now else { return }
+    for client in clients.values where client.lastHeard + Self.patience <= now && !hasAllocation(path(client)) {
+      close(client)
+    }
+    sweepAt = clients.isEmpty ? nil : now + .seconds(10)
+  }
+
+  private func acceptAll(_ now: Instant) {
     while let socket = listener.accept() {
       let address = socket.peer.address
       guard clients.count < Self.maximum, perAddress[address, default: 0] < Self.mostPerAddress else {
@@ -72,10 +90,11 @@ final class StreamClients {
         continue
       }
       next &+= 1
-      let client = Client(socket, next)
+      let client = Client(socket, next, now: now)
       guard (try? group.watch(client.socket.descriptor, token: token(client))) != nil else { continue }
       clients[client.number] = client
       perAddress[address, default: 0] += 1
+      if sweepAt == nil { sweepAt = now + Self.patience }
     }
   }
 

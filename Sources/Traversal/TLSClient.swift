@@ -30,17 +30,18 @@ final class TLSClient {
     unsafe self.output = output
     unsafe SSL_set_bio(session, input, output)
     unsafe SSL_set_connect_state(session)
-    unsafe _ = cmesh_ssl_require_tls12(context)
+    // Each of these can fail for want of memory: then nothing is connected, rather than without a check.
+    var isReady = unsafe cmesh_ssl_require_tls12(session) == 1
     if IPAddress(host) == nil {
-      unsafe _ = cmesh_ssl_set_server_name(session, host)
-      unsafe SSL_set1_host(session, host)
+      isReady = unsafe isReady && cmesh_ssl_set_server_name(session, host) == 1 && SSL_set1_host(session, host) == 1
     } else {
-      unsafe X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(session), host)
+      isReady = unsafe isReady && X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(session), host) == 1
     }
     if isVerifying {
-      unsafe SSL_CTX_set_default_verify_paths(context)
+      isReady = unsafe isReady && SSL_CTX_set_default_verify_paths(context) == 1
       unsafe SSL_set_verify(session, SSL_VERIFY_PEER, nil)
     }
+    guard isReady else { return nil }
   }
 
   deinit {

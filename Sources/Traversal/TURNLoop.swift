@@ -29,7 +29,8 @@ final class TURNLoop {
     var told = MonotonicClock.now
     var hasNews = true
     while !stop.isRequested {
-      group.wait(until: earliest(server.deadline, hasNews ? told + .seconds(1) : nil))
+      let deadline = earliest(server.deadline, streams?.deadline)
+      group.wait(until: earliest(deadline, hasNews ? told + .seconds(1) : nil))
       let now = MonotonicClock.now
       let wall = WallTime.now.seconds
       group.receive { number, message, datagram in
@@ -42,7 +43,7 @@ final class TURNLoop {
           fromPeer(datagram.bytes, message.source, relay, now)
         }
       }
-      streams?.work { path, frame in
+      streams?.work(now: now) { path, frame in
         hasNews = true
         var bytes = frame.mutableBytes
         let range = 0..<bytes.byteCount
@@ -53,6 +54,7 @@ final class TURNLoop {
         server.disconnected(path)
       }
       if let deadline = server.deadline, deadline <= now { server.handleTimeout(now: now) }
+      streams?.expire(now: now) { server.hasAllocation($0) }
       settle(now)
       if hasNews, now >= told + .seconds(1) || stop.isRequested {
         told = now
