@@ -26,6 +26,11 @@ let package = Package(
       swiftSettings: [.enableExperimentalFeature("Lifetimes")]),
     .executableTarget(name: "bench", dependencies: ["MeshBenchmarks"], path: "Sources/Bench"),
     .executableTarget(name: "allocation-gate", dependencies: ["MeshBenchmarks"], path: "Sources/AllocationGate"),
+    // Load for a TURN server; see scripts/bench-relay.
+    .executableTarget(
+      name: "relay-load",
+      dependencies: ["Primitives", "Crypto", "TURN", "Runtime"].map { .product(name: "Mesh" + $0, package: "pnet-mesh") },
+      path: "Sources/RelayLoad"),
   ],
   swiftLanguageModes: [.v6]
 )
