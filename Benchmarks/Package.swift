@@ -29,7 +29,9 @@ let package = Package(
     // Load for a TURN server; see scripts/bench-relay.
     .executableTarget(
       name: "relay-load",
-      dependencies: ["Primitives", "Crypto", "TURN", "Runtime"].map { .product(name: "Mesh" + $0, package: "pnet-mesh") },
+      dependencies: ["Primitives", "Crypto", "TURN", "Runtime"].map {
+        .product(name: "Mesh" + $0, package: "pnet-mesh")
+      },
       path: "Sources/RelayLoad"),
   ],
   swiftLanguageModes: [.v6]

@@ -239,7 +239,7 @@ import Testing
 
   // MARK: Floods
 
-  @Test func `200,000 requests without credentials leave nothing behind`() {
+  @Test func `a million requests without credentials leave nothing behind`() {
     let lab = Lab {
       $0.requestsPerSecond = 1_000_000_000
       $0.burst = 1_000_000
@@ -248,7 +248,7 @@ import Testing
       var writer = MessageWriter(.request, .allocate, TransactionID(high: 1, low: 2), to: &output)
       writer.append(.requestedTransport, 17 << 24, to: &output)
     }
-    let count = 200_000
+    let count = 1_000_000
     var buffer = [UInt8](repeating: 0, count: 48) + request + [0, 0, 0]
     var answers = 0
     for index in 0..<count {
