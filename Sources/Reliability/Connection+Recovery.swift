@@ -41,16 +41,16 @@ extension Connection {
     finish(&arrival.run)
     guard arrival.packets > 0 else { return }
     if sampled, arrival.asked {
-      if firstSampleAt == nil { firstSampleAt = now }
+      if path.firstSampleAt == nil { path.firstSampleAt = now }
       let delay = min(ack.delayMicroseconds, UInt64(maximumAckDelay) / 1000)
-      rtt.update(sample: now.nanoseconds(since: sampledAt), delay: Int64(delay) * 1000)
+      path.rtt.update(sample: now.nanoseconds(since: sampledAt), delay: Int64(delay) * 1000)
     }
     if ack.largest > largestAcked {
       largestAcked = ack.largest
       checkECN(ack, newlyMarked: arrival.marked, sentAt: sampledAt, now: now)
     }
     if arrival.bytes > 0, isWindowUsed(inFlightBefore, ack.largest) {
-      congestion.acknowledged(arrival.bytes, rtt: rtt, now: now)
+      path.congestion.acknowledged(arrival.bytes, rtt: path.rtt, now: now)
     }
     detectLosses(now: now)
     forgetSettled(now: now)
@@ -59,7 +59,7 @@ extension Connection {
       probes = 0
       unansweredSince = unanswered > 0 ? now : nil
     }
-    updatePacer()
+    path.updatePacer()
   }
 
   private func next(_ ranges: inout AckRanges) throws(ConnectionError) -> ClosedRange<UInt64>? {
@@ -69,13 +69,7 @@ extension Connection {
   /// Whether the window, or the pacing that follows from it, was what held the sender back, so that it may grow (RFC 9002
   /// §7.8). In slow start a window that was half used counts.
   private func isWindowUsed(_ inFlightBefore: Int, _ largest: UInt64) -> Bool {
-    inFlightBefore >= congestion.window / 2 && (congestion.isSlowStart || largest < limitedBelow)
-  }
-
-  mutating func updatePacer() {
-    pacer.update(
-      window: congestion.window, smoothedRTT: rtt.hasSample ? rtt.smoothed : 0, slowStart: congestion.isSlowStart,
-      packetSize: configuration.packetSize)
+    inFlightBefore >= path.congestion.window / 2 && (path.congestion.isSlowStart || largest < limitedBelow)
   }
 
   // MARK: Arrivals
@@ -91,11 +85,11 @@ extension Connection {
       bytesInFlight -= Int(packet.size)
       unanswered -= 1
       arrival.asked = true
-      if let start = congestion.recoveryStart, packet.sentAt <= start {} else { arrival.bytes += Int(packet.size) }
+      if let start = path.congestion.recoveryStart, packet.sentAt <= start {} else { arrival.bytes += Int(packet.size) }
     }
     if packet.ecnMarked {
       arrival.marked += 1
-      markedArrived = true
+      path.markedArrived = true
     }
     if packet.acknowledges > 0 { acks.confirmed(through: packet.acknowledges) }
     arrived(packet.frame, into: &arrival.run)
@@ -168,10 +162,10 @@ extension Connection {
   private mutating func cameLate(_ number: UInt64) {
     counters.spuriousLosses += 1
     // The path reorders: wait longer next time (RFC 9002 §6.1.1 allows it).
-    if largestAcked > number { packetThreshold = min(max(packetThreshold, largestAcked - number + 1), 256) }
-    if lostInEvent > 0 {
-      lostInEvent -= 1
-      if lostInEvent == 0 { congestion.undo() }
+    if largestAcked > number { path.packetThreshold = min(max(path.packetThreshold, largestAcked - number + 1), 256) }
+    if path.lostInEvent > 0 {
+      path.lostInEvent -= 1
+      if path.lostInEvent == 0 { path.congestion.undo() }
     }
   }
 
@@ -179,24 +173,24 @@ extension Connection {
 
   /// RFC 9000 §13.4.2: the counts must account for every marked packet, or the path does not carry marks.
   private mutating func checkECN(_ ack: AckFrame, newlyMarked: UInt64, sentAt: Instant, now: Instant) {
-    guard marksECN else { return }
-    guard ack.ect0 >= peerECT0, ack.ce >= peerCE, ack.ect0 &- peerECT0 &+ (ack.ce &- peerCE) >= newlyMarked,
-      ack.ect1 == 0
+    guard path.marksECN else { return }
+    guard ack.ect0 >= path.peerECT0, ack.ce >= path.peerCE,
+      ack.ect0 &- path.peerECT0 &+ (ack.ce &- path.peerCE) >= newlyMarked, ack.ect1 == 0
     else {
-      marksECN = false
+      path.marksECN = false
       return
     }
-    if ack.ce > peerCE { congested(sentAt: sentAt, now: now) }
-    peerECT0 = ack.ect0
-    peerCE = ack.ce
+    if ack.ce > path.peerCE { congested(sentAt: sentAt, now: now) }
+    path.peerECT0 = ack.ect0
+    path.peerCE = ack.ce
   }
 
   private mutating func congested(sentAt: Instant, now: Instant) {
-    let before = congestion.recoveryStart
-    congestion.congestion(sentAt: sentAt, now: now)
-    if congestion.recoveryStart != before {
+    let before = path.congestion.recoveryStart
+    path.congestion.congestion(sentAt: sentAt, now: now)
+    if path.congestion.recoveryStart != before {
       counters.congestionEvents += 1
-      lostInEvent = 0
+      path.lostInEvent = 0
     }
   }
 
@@ -205,7 +199,7 @@ extension Connection {
   /// RFC 9002 §6.1: what is far enough behind the largest acknowledged packet, in number or in time, is lost.
   private mutating func detectLosses(now: Instant) {
     lossTime = nil
-    let delay = rtt.lossDelay
+    let delay = path.rtt.lossDelay
     var number = max(firstOpen, sent.base)
     var lastLost: Instant?
     var lostPackets = 0
@@ -215,7 +209,7 @@ extension Connection {
     while number < largestAcked {
       let packet = sent[number]
       if packet.state == .outstanding {
-        guard largestAcked - number >= packetThreshold || now.nanoseconds(since: packet.sentAt) >= delay else {
+        guard largestAcked - number >= path.packetThreshold || now.nanoseconds(since: packet.sentAt) >= delay else {
           lossTime = packet.sentAt.advanced(nanoseconds: delay)
           break
         }
@@ -223,7 +217,7 @@ extension Connection {
         if packet.asksForAck {
           lastLost = packet.sentAt
           lostPackets += 1
-          if let firstSampleAt, packet.sentAt > firstSampleAt {
+          if let firstSampleAt = path.firstSampleAt, packet.sentAt > firstSampleAt {
             let start = runStart ?? packet.sentAt
             runStart = start
             longestRun = max(longestRun, packet.sentAt.nanoseconds(since: start))
@@ -237,9 +231,9 @@ extension Connection {
     firstOpen = number
     guard let lastLost else { return }
     congested(sentAt: lastLost, now: now)
-    lostInEvent += lostPackets
-    if longestRun > 3 * rtt.probeTimeout(maximumAckDelay: maximumAckDelay) {
-      congestion.persistentCongestion(now: now)
+    path.lostInEvent += lostPackets
+    if longestRun > 3 * path.rtt.probeTimeout(maximumAckDelay: maximumAckDelay) {
+      path.congestion.persistentCongestion(now: now)
     }
   }
 
@@ -249,10 +243,10 @@ extension Connection {
     counters.packetsLost += 1
     bytesInFlight -= Int(packet.size)
     unanswered -= 1
-    if packet.ecnMarked, !markedArrived {
+    if packet.ecnMarked, !path.markedArrived {
       // A path that drops marked packets drops all of them.
-      markedLost += 1
-      if markedLost >= 10 { marksECN = false }
+      path.markedLost += 1
+      if path.markedLost >= 10 { path.marksECN = false }
     }
     repair(packet)
   }
@@ -298,7 +292,7 @@ extension Connection {
 
   /// Forgets the records at the front whose fate is known. Lost ones stay a while, to recognise packets that come late.
   private mutating func forgetSettled(now: Instant) {
-    let keep = rtt.probeTimeout(maximumAckDelay: 0)
+    let keep = path.rtt.probeTimeout(maximumAckDelay: 0)
     let base = sent.base
     while sent.count > 0 {
       let packet = sent[sent.base]
@@ -332,7 +326,7 @@ extension Connection {
   var recoveryDeadline: Instant? {
     if let lossTime { return lossTime }
     guard unanswered > 0 else { return nil }
-    let timeout = rtt.probeTimeout(maximumAckDelay: maximumAckDelay)
+    let timeout = path.rtt.probeTimeout(maximumAckDelay: maximumAckDelay)
     // Doubling ends at three seconds, so that a path that comes back is noticed.
     let backedOff = timeouts == 0 ? timeout : max(timeout, min(timeout << Int64(min(timeouts, 16)), 3_000_000_000))
     return lastAskedAt.advanced(nanoseconds: backedOff)
@@ -342,7 +336,7 @@ extension Connection {
     if lossTime != nil {
       detectLosses(now: now)
       forgetSettled(now: now)
-      updatePacer()
+      path.updatePacer()
       return
     }
     timeouts += 1

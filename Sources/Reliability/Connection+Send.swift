@@ -94,7 +94,7 @@ extension Connection {
     silentPackets = 0
     let size = min(bytes + configuration.overheadPerPacket, Int(UInt16.max))
     packet.size = UInt16(size)
-    packet.ecnMarked = marksECN
+    packet.ecnMarked = path.marksECN
     sent.append(packet)
     bytesInFlight += size
     if unanswered == 0 { unansweredSince = now }
@@ -102,7 +102,7 @@ extension Connection {
     // A ping on the side does not put the probe timer off, or a peer that never answers would never be asked.
     if packet.frame.kind != .none || probes > 0 || unanswered == 1 { lastAskedAt = now }
     if probes > 0 { probes -= 1 }
-    pacer.sent(size, now: now)
+    path.pacer.sent(size, now: now)
     trimAt = now.advanced(nanoseconds: Self.quietTime)
   }
 
@@ -110,14 +110,14 @@ extension Connection {
   private mutating func mayFly(_ capacity: Int, now: Instant) -> Bool {
     if bytesInFlight > 0 {
       let size = min(capacity, contentEstimate) + configuration.overheadPerPacket
-      if bytesInFlight + size > congestion.window {
+      if bytesInFlight + size > path.congestion.window {
         limitedBelow = sent.next
         // Acknowledgements free the window, not time.
-        pacer.cancelHold()
+        path.pacer.cancelHold()
         return false
       }
     }
-    if !pacer.allows(now) {
+    if !path.pacer.allows(now) {
       limitedBelow = sent.next
       return false
     }
