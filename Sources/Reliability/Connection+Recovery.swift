@@ -45,13 +45,20 @@ extension Connection {
       let delay = min(ack.delayMicroseconds, UInt64(maximumAckDelay) / 1000)
       path.rtt.update(sample: now.nanoseconds(since: sampledAt), delay: Int64(delay) * 1000)
     }
+    var delivery = Delivery(bytes: arrival.bytes, isLimited: isWindowUsed(inFlightBefore, ack.largest))
+    if sampled {
+      delivery.newestSentAt = sampledAt
+      if arrival.asked { delivery.roundTrip = path.rtt.latestAdjusted }
+    }
     if ack.largest > largestAcked {
       largestAcked = ack.largest
-      checkECN(ack, newlyMarked: arrival.marked, sentAt: sampledAt, now: now)
+      (delivery.ecnPackets, delivery.cePackets) = path.validateECN(
+        ect0: ack.ect0, ect1: ack.ect1, ce: ack.ce, newlyMarked: arrival.marked)
+      if delivery.cePackets > 0 { congested(.marked, sentAt: sampledAt, now: now) }
     }
-    if arrival.bytes > 0, isWindowUsed(inFlightBefore, ack.largest) {
-      path.congestion.acknowledged(arrival.bytes, rtt: path.rtt, now: now)
-    }
+    let window = path.congestion.window
+    path.congestion.acknowledged(delivery, rtt: path.rtt, now: now)
+    if delivery.cePackets > 0, path.congestion.window < window { counters.congestionEvents += 1 }
     detectLosses(now: now)
     forgetSettled(now: now)
     if arrival.asked {
@@ -169,25 +176,14 @@ extension Connection {
     }
   }
 
-  // MARK: ECN
+  private enum Sign { case lost, marked }
 
-  /// RFC 9000 §13.4.2: the counts must account for every marked packet, or the path does not carry marks.
-  private mutating func checkECN(_ ack: AckFrame, newlyMarked: UInt64, sentAt: Instant, now: Instant) {
-    guard path.marksECN else { return }
-    guard ack.ect0 >= path.peerECT0, ack.ce >= path.peerCE,
-      ack.ect0 &- path.peerECT0 &+ (ack.ce &- path.peerCE) >= newlyMarked, ack.ect1 == 0
-    else {
-      path.marksECN = false
-      return
-    }
-    if ack.ce > path.peerCE { congested(sentAt: sentAt, now: now) }
-    path.peerECT0 = ack.ect0
-    path.peerCE = ack.ce
-  }
-
-  private mutating func congested(sentAt: Instant, now: Instant) {
+  private mutating func congested(_ sign: Sign, sentAt: Instant, now: Instant) {
     let before = path.congestion.recoveryStart
-    path.congestion.congestion(sentAt: sentAt, now: now)
+    switch sign {
+    case .lost: path.congestion.lost(sentAt: sentAt, now: now)
+    case .marked: path.congestion.marked(sentAt: sentAt, now: now)
+    }
     if path.congestion.recoveryStart != before {
       counters.congestionEvents += 1
       path.lostInEvent = 0
@@ -230,7 +226,7 @@ extension Connection {
     }
     firstOpen = number
     guard let lastLost else { return }
-    congested(sentAt: lastLost, now: now)
+    congested(.lost, sentAt: lastLost, now: now)
     path.lostInEvent += lostPackets
     if longestRun > 3 * path.rtt.probeTimeout(maximumAckDelay: maximumAckDelay) {
       path.congestion.persistentCongestion(now: now)

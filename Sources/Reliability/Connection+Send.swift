@@ -83,6 +83,7 @@ extension Connection {
 
   private mutating func record(_ packet: inout SentPacket, bytes: Int, now: Instant) {
     counters.packetsSent += 1
+    if path.marksECN { path.sentMarked &+= 1 }
     if packet.frame.kind != .none { packet.asksForAck = true }
     guard packet.asksForAck else {
       silentPackets += 1
