@@ -44,6 +44,7 @@ extension Connection {
       if path.firstSampleAt == nil { path.firstSampleAt = now }
       let delay = min(ack.delayMicroseconds, UInt64(maximumAckDelay) / 1000)
       path.rtt.update(sample: now.nanoseconds(since: sampledAt), delay: Int64(delay) * 1000)
+      acks.adapt(toRoundTrip: path.rtt.smoothed)
     }
     var delivery = Delivery(bytes: arrival.bytes, isLimited: isWindowUsed(inFlightBefore, ack.largest))
     if sampled {

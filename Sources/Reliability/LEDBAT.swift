@@ -3,11 +3,16 @@ internal import MeshPrimitives
 /// LEDBAT++ (draft-irtf-iccrg-ledbat-plus-plus): a controller for the background, which holds the queue that it makes below a
 /// target, and leaves as soon as others fill it. It counts in round trips, so that the peer's clock does not matter.
 ///
+/// A queue that is full before the target is reached would never make it yield. Hence, beyond the draft, a loss at a lower
+/// delay sets the target to half of that delay.
+///
 /// Every now and then the window falls to its minimum for two round trips, so that the base of the round trip can be seen
 /// even when several such flows share a link.
 struct LEDBAT: CongestionController {
-  /// TARGET: the queueing delay that is aimed at.
+  /// TARGET: the queueing delay that is aimed at, where the queue is long enough for it.
   static let target: Int64 = 60_000_000
+  /// The least delay that is aimed at where queues are short.
+  static let leastTarget: Int64 = 10_000_000
   /// The round-trip times of which the least counts as the current one.
   private static let filter = 4
   /// The base is the least of a time between one and two of these.
@@ -35,6 +40,9 @@ struct LEDBAT: CongestionController {
   private var nextSlowdown: Instant?
   private var slowdownStart: Instant?
 
+  /// What is aimed at now, and the greatest delay since the last loss.
+  private var aim = Self.target
+  private var peak: Int64 = 0
   private var base = (current: Int64.max, last: Int64.max, since: Instant?.none)
   private var recent: InlineArray<4, Int64> = .init(repeating: .max)
   private var nextRecent = 0
@@ -75,7 +83,7 @@ struct LEDBAT: CongestionController {
     case .growing:
       guard delivery.isLimited, bytes > 0 else { return }
       // §4.3: the first slow start ends before the target is reached; later ones at the old window.
-      if threshold == .infinity, delay > Self.target / 4 * 3 { threshold = value }
+      if threshold == .infinity, delay > aim / 4 * 3 { threshold = value }
       if value < threshold { value += gain * bytes }
       guard value >= threshold else { return }
       value = max(threshold, smallest)
@@ -89,7 +97,7 @@ struct LEDBAT: CongestionController {
     case .avoiding:
       if let due = nextSlowdown, due <= now { return slowDown(rtt: rtt, now: now) }
       guard bytes > 0 else { return }
-      let ratio = Double(delay) / Double(Self.target)
+      let ratio = Double(delay) / Double(aim)
       // §4.1: per round trip the gain in packets, and above the target a part of the window, at most half of it.
       var perWindow = gain * packetSize
       if ratio > 1 {
@@ -118,12 +126,15 @@ struct LEDBAT: CongestionController {
     }
     recent[nextRecent] = sample
     nextRecent = (nextRecent + 1) % Self.filter
+    peak = max(peak, delay)
   }
 
   mutating func lost(sentAt sent: Instant, now: Instant) {
     if let recoveryStart, sent <= recoveryStart { return }
     before = (value, threshold)
     recoveryStart = now
+    aim = min(max(peak / 2, Self.leastTarget), Self.target)
+    peak = 0
     value = max(value / 2, smallest)
     threshold = slowdownStart == nil ? value : max(threshold / 2, smallest)
   }

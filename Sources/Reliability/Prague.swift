@@ -22,7 +22,7 @@ struct Prague: CongestionController {
   private var followsMarks = false
   private var lastMarkAt: Instant?
 
-  /// α: the average part of packets that come with marks. The first mark is answered by a half.
+  /// α: the average part of packets that come with marks; 1 until the first mark, which is answered by a half.
   private(set) var alpha = 1.0
   private var roundStart: Instant?
   private var roundPackets: UInt64 = 0
@@ -30,6 +30,9 @@ struct Prague: CongestionController {
   /// When the window was last reduced for marks.
   private var reducedAt: Instant?
   private var lossAt: Instant?
+  /// Packets sent before are of the first flight, which leaves at once: that it is marked says little of the path, and only
+  /// keeps the window from growing.
+  private var pacedSince: Instant?
   private var before: Double?
 
   init(packetSize: Int) {
@@ -45,6 +48,8 @@ struct Prague: CongestionController {
   mutating func acknowledged(_ delivery: Delivery, rtt: RTTEstimator, now: Instant) {
     let round = max(rtt.smoothed, Self.leastRoundTrip)
     observe(delivery, round: round, now: now)
+    if pacedSince == nil { pacedSince = now }
+    if delivery.cePackets > 0, let sent = delivery.newestSentAt, let pacedSince, sent < pacedSince { return }
     if delivery.cePackets > 0 {
       lastMarkAt = now
       if !followsMarks {
@@ -52,7 +57,6 @@ struct Prague: CongestionController {
         value = Double(cubic.window)
         lossAt = cubic.recoveryStart
         before = nil
-        alpha = 1
       }
       if reducedAt.map({ now.nanoseconds(since: $0) >= round }) ?? true {
         reducedAt = now
@@ -80,7 +84,7 @@ struct Prague: CongestionController {
       return
     }
     guard now.nanoseconds(since: start) >= round, roundPackets > 0 else { return }
-    if followsMarks {
+    if lastMarkAt != nil {
       alpha += Self.weight * (min(Double(roundMarks) / Double(roundPackets), 1) - alpha)
     }
     roundStart = now

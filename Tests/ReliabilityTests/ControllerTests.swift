@@ -270,6 +270,17 @@ private struct Rounds<Controller: CongestionController> {
     #expect(rounds.packets == 80)
   }
 
+  @Test func `marks of the first flight hold growth back, and no more`() {
+    var rounds = Rounds(Prague(packetSize: packet))
+    rounds.run(1, roundTrip: 50, marked: 1)
+    #expect(rounds.packets == 10)
+    #expect(rounds.controller.isSlowStart)
+    rounds.run(1, roundTrip: 50)
+    #expect(rounds.packets == 20)
+    rounds.run(1, roundTrip: 50, marked: 1)
+    #expect(!rounds.controller.isSlowStart)
+  }
+
   // α moves by a sixteenth per round towards the part that is marked, and the window falls by α ÷ 2.
   @Test(arguments: [0.02, 0.1, 0.5, 1.0]) func `the window falls by half of the average part of marks`(part: Double) {
     var rounds = Rounds(Prague(packetSize: packet))
