@@ -82,10 +82,10 @@ struct AckTracker {
     if deadline == nil { deadline = now.advanced(nanoseconds: patience) }
   }
 
-  /// Lets acknowledgements come at least four times per round trip, so that a sender with a small window is not stopped by
+  /// Lets acknowledgements come at least eight times per round trip, so that a sender with a small window is not stopped by
   /// the wait for a batch; a millisecond is the shortest wait, and the agreed maximum the longest.
   mutating func adapt(toRoundTrip nanoseconds: Int64) {
-    patience = min(max(nanoseconds / 4, 1_000_000), maximumDelay)
+    patience = min(max(nanoseconds / 8, 1_000_000), maximumDelay)
   }
 
   /// Nanoseconds that the newest packet has waited for its acknowledgement.

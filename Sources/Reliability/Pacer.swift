@@ -2,7 +2,8 @@ internal import MeshPrimitives
 
 /// Spreads packets over the round trip (RFC 9002 §7.7), in bursts that fit one segmentation-offload call.
 ///
-/// Bursts are never longer than what leaves in about a millisecond, but for two packets, which may always go together.
+/// Bursts are never longer than what leaves in about a millisecond, less on paths below 16 ms, but for two packets, which may
+/// always go together.
 ///
 /// A virtual clock runs ahead of time by what each packet costs at the paced rate, `gain × window ÷ smoothed RTT`. A sender
 /// that fell behind may catch up by one burst; one that ran ahead waits until half a burst is free again, so that it is not
@@ -23,6 +24,9 @@ struct Pacer: Sendable {
 
   /// The longest burst, in bytes: what fits one segmentation-offload call.
   static let largestBurst = 64 << 10
+
+  /// The shortest limit of a burst, in nanoseconds.
+  private static let shortestBurst: Int64 = 250_000
 
   private var virtualTime = Int64.min
   private var holdUntil: Int64?
@@ -47,7 +51,9 @@ struct Pacer: Sendable {
     // RTT is at most minutes (2^38 ns), so 2^20 × RTT fits.
     let perMebibyte = (min(smoothedRTT, 1 << 40) << 20) / window
     nanosecondsPerMebibyte = perMebibyte / pace.gain * 64 + perMebibyte % pace.gain * 64 / pace.gain
-    let perBurst = (pace.burst << 20) / max(nanosecondsPerMebibyte, 1)
+    // Short paths have short queues: a sixteenth of the round trip, within reason.
+    let length = max(min(pace.burst, smoothedRTT / 16), Self.shortestBurst)
+    let perBurst = (length << 20) / max(nanosecondsPerMebibyte, 1)
     let least = Int64(2 * packetSize)
     let bytes = min(max(perBurst, least), max(Int64(Self.largestBurst), least))
     // The packet that uses the burst up may be a whole one.

@@ -4,7 +4,8 @@ internal import MeshPrimitives
 /// marks of congestion, so that a queue that marks early stays almost empty.
 ///
 /// Where marks have not come for a while it is CUBIC: at the beginning, on links that only drop, and where much capacity has
-/// become free. A loss is answered as CUBIC answers it in any case.
+/// become free. It is CUBIC, too, where marks come with a long wait: from a queue that is shared with others and marks late
+/// (RFC 9331 §4.3), where the gentle answer to marks would starve them. A loss is answered as CUBIC answers it in any case.
 struct Prague: CongestionController {
   /// g: the weight of a new round in the average.
   static let weight = 1.0 / 16
@@ -12,6 +13,9 @@ struct Prague: CongestionController {
   static let leastRoundTrip: Int64 = 25_000_000
   /// After so many rounds without a mark CUBIC takes over.
   private static let patience: Int64 = 16
+
+  /// A queue for low latency marks before packets wait so long, on average.
+  static let longestWait: Int64 = 4_000_000
 
   /// Bytes, while marks come.
   private var value = 0.0
@@ -52,10 +56,16 @@ struct Prague: CongestionController {
     if delivery.cePackets > 0, let sent = delivery.newestSentAt, let pacedSince, sent < pacedSince { return }
     if delivery.cePackets > 0 {
       lastMarkAt = now
+      if !isSlowStart, rtt.smoothed - rtt.minimum > Self.longestWait {
+        becomeClassic()
+        cubic.marked(sentAt: delivery.newestSentAt ?? now, now: now)
+        return cubic.acknowledged(delivery, rtt: rtt, now: now)
+      }
       if !followsMarks {
         followsMarks = true
         value = Double(cubic.window)
         lossAt = cubic.recoveryStart
+        reducedAt = cubic.recoveryStart
         before = nil
       }
       if reducedAt.map({ now.nanoseconds(since: $0) >= round }) ?? true {
@@ -64,8 +74,7 @@ struct Prague: CongestionController {
         before = nil
       }
     } else if followsMarks, let last = lastMarkAt, now.nanoseconds(since: last) > Self.patience * round {
-      followsMarks = false
-      cubic.adopt(window: value, recoveryStart: lossAt)
+      becomeClassic()
     }
     guard followsMarks else { return cubic.acknowledged(delivery, rtt: rtt, now: now) }
     guard delivery.isLimited, delivery.bytes > 0 else { return }
@@ -74,6 +83,14 @@ struct Prague: CongestionController {
     let ratio = Double(min(rtt.smoothed, round)) / Double(round)
     let clean = delivery.ecnPackets == 0 ? 1 : 1 - Double(delivery.cePackets) / Double(delivery.ecnPackets)
     value += ratio * ratio * packetSize * Double(delivery.bytes) * clean / value
+  }
+
+  private mutating func becomeClassic() {
+    guard followsMarks else { return }
+    followsMarks = false
+    // What was answered in one way is not answered in the other.
+    let answered = lossAt.map { max($0, reducedAt ?? $0) } ?? reducedAt
+    cubic.adopt(window: value, recoveryStart: answered)
   }
 
   private mutating func observe(_ delivery: Delivery, round: Int64, now: Instant) {

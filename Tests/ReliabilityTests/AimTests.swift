@@ -67,6 +67,14 @@ import Testing
     #expect(shares[0] / shares[1] < 2 && shares[1] / shares[0] < 2, "\(shares)")
   }
 
+  @Test func `Prague does not starve CUBIC where a classic queue marks both`() {
+    let dumbbell = dumbbell(
+      [(.cubic, 0), (.prague, 0)], bottleneck(20_000_000, roundTrip: 30, buffer: 10, discipline: .coDel()))
+    dumbbell.run(until: .seconds(20))
+    let shares = dumbbell.flows.map { dumbbell.share($0, from: .seconds(8), to: .seconds(20)) }
+    #expect(shares[0] > 0.25, "\(shares)")
+  }
+
   @Test(arguments: [1.0, 4.0]) func `LEDBAT++ yields to CUBIC within two seconds`(buffer: Double) {
     let dumbbell = dumbbell(
       [(.ledbat, 0), (.cubic, 10)], bottleneck(20_000_000, roundTrip: 60, buffer: buffer))

@@ -212,9 +212,14 @@ extension Congestion {
     #expect(abs(bytes - 12_500_000) < 40_000)
   }
 
-  // 12.5 MB/s: 12,500 bytes in a millisecond.
-  @Test(arguments: [(100_000, 100_000_000, 3_000), (1_000_000, 100_000_000, 12_500), (10_000_000, 1_000_000, 65_536)])
-  func `a burst is a millisecond, within two packets and one offload call`(window: Int, rtt: Int64, burst: Int) {
+  // 12.5 MB/s: 12,500 bytes in a millisecond; and 3,906 in a sixteenth of 5 ms.
+  @Test(arguments: [
+    (100_000, 100_000_000, 3_000), (1_000_000, 100_000_000, 12_500), (50_000, 5_000_000, 3_906),
+    (10_000_000, 1_000_000, 65_536),
+  ])
+  func `a burst is a millisecond or a sixteenth of a round trip, within two packets and one offload call`(
+    window: Int, rtt: Int64, burst: Int
+  ) {
     var pacer = Pacer()
     pacer.update(window: window, smoothedRTT: rtt, pace: .usual(isSlowStart: false), packetSize: 1_500)
     var bytes = 0

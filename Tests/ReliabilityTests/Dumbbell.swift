@@ -68,7 +68,9 @@ final class Dumbbell {
   var recordsFrom = Instant.distantFuture
   private var nextBin: Instant
   private var longestWait: Int64 = 0
-  private let roundTrip: Duration
+  /// Nanoseconds, and bits per second at the beginning.
+  private let halfRoundTrip: Int64
+  private let rate: Int64
   private var sentAt = [Int64](repeating: 0, count: ringSize)
   private var sequence = 0
   private let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
@@ -87,9 +89,10 @@ final class Dumbbell {
     now = begin
     self.binLength = binLength
     nextBin = begin + binLength
-    roundTrip = bottleneck.delay * 2
+    halfRoundTrip = bottleneck.delay.wholeNanoseconds
+    rate = bottleneck.rate ?? .max
     link = Link(bottleneck, seed: seeds.next())
-    let roundTrip = roundTrip
+    let roundTrip = bottleneck.delay * 2
     flows = algorithms.map {
       Flow(
         $0.algorithm, start: begin + $0.start, stop: begin + $0.stop, window: window, roundTrip: roundTrip,
@@ -163,8 +166,7 @@ final class Dumbbell {
   private func arrive(_ arrival: Link.Arrival) {
     let flow = flows[Int(arrival.tag >> 24)]
     let slot = Int(arrival.tag & 0xFF_FFFF) % Self.ringSize
-    let rate = link.conditions.rate ?? .max
-    let unavoidable = (roundTrip / 2).wholeNanoseconds + Int64(arrival.bytes.count) * 8_000_000_000 / rate
+    let unavoidable = halfRoundTrip + Int64(arrival.bytes.count) * 8_000_000_000 / rate
     let wait = max(0, now.nanoseconds - sentAt[slot] - unavoidable)
     longestWait = max(longestWait, wait)
     if now >= recordsFrom { flow.waits.append(UInt32(clamping: wait)) }
@@ -213,8 +215,7 @@ final class Dumbbell {
   /// Bytes that arrived in a time, as a part of what the link carries in it.
   func share(_ flow: Flow, from start: Duration, to end: Duration) -> Double {
     let bytes = flow.deliveredInBin[bins(start, end)].reduce(0, +)
-    let rate = Double(link.conditions.rate ?? 1)
-    return Double(bytes) * 8 / (rate * Double((end - start).wholeNanoseconds) / 1e9)
+    return Double(bytes) * 8 / (Double(rate) * Double((end - start).wholeNanoseconds) / 1e9)
   }
 
   func bins(_ start: Duration, _ end: Duration) -> Range<Int> {
