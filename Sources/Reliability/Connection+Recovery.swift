@@ -171,7 +171,8 @@ extension Connection {
     counters.spuriousLosses += 1
     // The path reorders: wait longer next time (RFC 9002 §6.1.1 allows it).
     if largestAcked > number { path.packetThreshold = min(max(path.packetThreshold, largestAcked - number + 1), 256) }
-    if path.lostInEvent > 0 {
+    // What an earlier event lost says nothing of the last one.
+    if path.lostInEvent > 0, number >= path.eventBegin {
       path.lostInEvent -= 1
       if path.lostInEvent == 0 { path.congestion.undo() }
     }
@@ -199,6 +200,7 @@ extension Connection {
     let delay = path.rtt.lossDelay
     var number = max(firstOpen, sent.base)
     var lastLost: Instant?
+    var firstLost: UInt64 = 0
     var lostPackets = 0
     // A run of packets all lost, for persistent congestion.
     var runStart: Instant?
@@ -212,6 +214,7 @@ extension Connection {
         }
         lose(number, packet)
         if packet.asksForAck {
+          if lastLost == nil { firstLost = number }
           lastLost = packet.sentAt
           lostPackets += 1
           if let firstSampleAt = path.firstSampleAt, packet.sentAt > firstSampleAt {
@@ -220,7 +223,8 @@ extension Connection {
             longestRun = max(longestRun, packet.sentAt.nanoseconds(since: start))
           }
         }
-      } else if packet.state == .acknowledged, packet.asksForAck {
+      } else if packet.state == .acknowledged {
+        // Whatever came shows that the path was there.
         runStart = nil
       }
       number += 1
@@ -228,9 +232,11 @@ extension Connection {
     firstOpen = number
     guard let lastLost else { return }
     congested(.lost, sentAt: lastLost, now: now)
+    if path.lostInEvent == 0 { path.eventBegin = firstLost }
     path.lostInEvent += lostPackets
     if longestRun > 3 * path.rtt.probeTimeout(maximumAckDelay: maximumAckDelay) {
       path.congestion.persistentCongestion(now: now)
+      path.rtt.persistentCongestion()
     }
   }
 

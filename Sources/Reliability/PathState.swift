@@ -16,6 +16,8 @@ struct PathState: Sendable {
   var packetThreshold: UInt64 = 3
   /// Packets lost in the last congestion event that have not come late.
   var lostInEvent = 0
+  /// The first of them.
+  var eventBegin: UInt64 = 0
 
   // ECN (RFC 9000 §13.4.2).
   /// Whether packets are sent with a mark that asks for marks of congestion.

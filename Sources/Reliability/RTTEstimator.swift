@@ -39,6 +39,9 @@ struct RTTEstimator: Sendable {
     smoothed = (7 * smoothed + adjusted) / 8
   }
 
+  /// The path is not what it was: the newest sample is the least (RFC 9002 §5.2).
+  mutating func persistentCongestion() { if hasSample { minimum = latest } }
+
   /// The probe timeout without back-off (RFC 9002 §6.2.1).
   func probeTimeout(maximumAckDelay: Int64) -> Int64 {
     smoothed + max(4 * variation, Self.granularity) + maximumAckDelay
