@@ -98,4 +98,29 @@ import Testing
     #expect(run(1) == run(1))
     #expect(run(1) != run(2))
   }
+
+  // RFC 9000 §13.4.2: a path that does not carry marks gets none.
+  @Test(arguments: CongestionAlgorithm.allCases, Bleaching.allCases)
+  func `marks go where they get through, and bytes in any case`(algorithm: CongestionAlgorithm, bleaching: Bleaching)
+    throws
+  {
+    var path = bottleneck(20_000_000, roundTrip: 20, buffer: 2, discipline: .coDel())
+    path.bleaching = bleaching
+    var configuration = Configuration()
+    configuration.congestion = algorithm
+    let pair = Pair(path, seed: 3, a: configuration)
+    let id = try pair.open(.a, "x")
+    let transfer = Transfer(pair, id, from: .a, size: 1_500_000, salt: 1)
+    #expect(pair.run(.seconds(30), work: transfer.work, until: { transfer.isComplete }))
+    let passes =
+      switch bleaching {
+      case .none: true
+      // Found out only where the queue marks.
+      case .clearsCE: pair.toB.counts.marked == 0
+      case .remarksECT1: algorithm != .prague
+      case .clearsField, .marksAll: false
+      }
+    let ecn = pair.a.outgoingECN
+    #expect((ecn != .notECT) == passes, "\(ecn), \(pair.toB.counts)")
+  }
 }
