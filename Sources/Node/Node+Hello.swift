@@ -21,7 +21,7 @@ extension Node {
         guard let peer = self[id] else { continue }
         giveUpConnecting(peer)
       case .strangerAdded(let id, let key):
-        store(NodePeer(id: id, publicKey: key, isStranger: true, incarnation: incarnation))
+        store(NodePeer(id: id, publicKey: key, isStranger: true, incarnation: max(entropy.nextUInt64(), 1)))
         events.append(.strangerAdded(id, key))
       case .strangerRemoved(let id, let key):
         if let peer = self[id] {

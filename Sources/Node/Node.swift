@@ -119,7 +119,8 @@ public struct Node: ~Copyable {
     let key = peer.publicKey
     if let known = device.peer(for: key), device.isStranger(known) { removePeer(known, now: now) }
     let id = try device.addPeer(peer, now: now)
-    store(NodePeer(id: id, publicKey: key, isStranger: false, incarnation: incarnation))
+    // Not the node's own: a peer that was listed before may know a connection under that, and would go on with it.
+    store(NodePeer(id: id, publicKey: key, isStranger: false, incarnation: max(entropy.nextUInt64(), 1)))
     try? allowedIPs.reserve(IPAddress(derivedFromAddressHash: key.addressHash().bytes), peer: id.slot)
     for prefix in prefixes { try? allowedIPs.insert(prefix, peer: id.slot) }
     return id

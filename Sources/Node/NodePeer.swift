@@ -7,8 +7,8 @@ final class NodePeer {
   let id: PeerID
   let publicKey: PublicKey
   let isStranger: Bool
-  /// What we call ourselves towards this peer: the node's incarnation until a connection with the peer has ended. Then it
-  /// is drawn anew, or the peer would take the packets of the next connection for old ones.
+  /// What we call ourselves towards this peer. It is drawn when the peer is listed, and anew when a connection with it has
+  /// ended, or the peer would take the packets of the next connection for old ones.
   var ownIncarnation: UInt64
   var hello = HelloExchange()
   var connection: OpenConnection?
