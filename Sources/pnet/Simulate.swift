@@ -12,7 +12,24 @@ struct Simulate: AsyncParsableCommand {
   @Option var duration = 60
   @Option var seed: UInt64 = 1
 
+  @Option var random = 0
+  @Flag var text = false
+
   func run() async throws {
+    if random > 0 {
+      var failures = 0
+      for seed in seed..<seed + UInt64(random) {
+        let network = SimulatedNetwork(.random(seed: seed))
+        network.run()
+        if let violation = network.violation {
+          failures += 1
+          Console.out(violation.description)
+          if text { Console.out("\(network.scenario)\n" + violation.diagram) }
+        } else if text { Console.out(try JSON.pretty(network.report)) }
+      }
+      Console.out("\(failures) of \(random) failed")
+      return
+    }
     var scenario = Scenario()
     scenario.seed = seed
     scenario.duration = .seconds(duration)

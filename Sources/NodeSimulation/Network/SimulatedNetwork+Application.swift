@@ -178,23 +178,29 @@ extension SimulatedNetwork {
       if written < 8 {
         wanted = Int(8 - written)
         let name = Array(capacity: 8) { $0.append(UInt64(number), .little) }
-        taken = (try? host.node.write(name.bytes.extracting(Int(written)..<8), to: stream)) ?? -1
+        taken = put(name.bytes.extracting(Int(written)..<8), stream, host)
       } else {
         wanted = Int(min(flows[number].offered - written, UInt64(FlowContent.longest)))
-        taken = (try? host.node.write(content.bytes(of: number, from: written, count: wanted), to: stream)) ?? -1
-      }
-      guard taken >= 0 else {
-        return fail(.wrongEnd, host: host.index, "a stream that nobody ended takes no bytes")
+        taken = put(content.bytes(of: number, from: written, count: wanted), stream, host)
       }
       flows[number].written += UInt64(taken)
       guard taken == wanted else { return }
     }
     if flows[number].isComplete {
       flows[number].sending = .finished
-      guard (try? host.node.finish(stream)) != nil else {
-        return fail(.wrongEnd, host: host.index, "a stream that nobody ended cannot be finished")
-      }
+      do throws(StreamError) { try host.node.finish(stream) } catch { refused(error, host) }
     }
+  }
+
+  private func put(_ bytes: RawSpan, _ stream: StreamHandle, _ host: SimulatedHost) -> Int {
+    do throws(StreamError) { return try host.node.write(bytes, to: stream) } catch { refused(error, host) }
+    return 0
+  }
+
+  /// The connection may have ended just now: the event that says so is next.
+  private func refused(_ error: StreamError, _ host: SimulatedHost) {
+    if case .closed = error { return }
+    fail(.wrongEnd, host: host.index, "a stream that nobody ended takes no bytes: \(error)")
   }
 
   private func acknowledged(_ number: Int, _ stream: StreamHandle, at host: SimulatedHost) {

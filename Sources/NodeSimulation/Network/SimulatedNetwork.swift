@@ -75,6 +75,7 @@ public final class SimulatedNetwork {
     if scenario.hasAttacker { attacker = Attacker(seed: derivedSeed(scenario.seed, 9)) }
     links.seed = derivedSeed(scenario.seed, 3)
     links.conditions = scenario.conditions
+    for access in scenario.accesses { links.setAccess(access) }
     for path in scenario.paths { links.set(path.conditions, from: path.sender, to: path.receiver) }
     build()
   }
@@ -145,6 +146,8 @@ public final class SimulatedNetwork {
     }
     var random = SeededEntropy(seed: derivedSeed(scenario.seed, 5))
     for (left, right) in scenario.topology.edges(seed: derivedSeed(scenario.seed, 2)) {
+      // Two that nobody reaches do not find each other.
+      guard !(hosts[left].isBehindNAT && hosts[right].isBehindNAT) else { continue }
       // Whoever is reached from everywhere is dialled; between two such, the smaller number dials.
       let leftDials = !hosts[right].isBehindNAT || hosts[left].isBehindNAT
       hosts[left].conversations.append(Conversation(other: right, dials: leftDials))
