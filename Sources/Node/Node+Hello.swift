@@ -21,7 +21,7 @@ extension Node {
         guard let peer = self[id] else { continue }
         giveUpConnecting(peer)
       case .strangerAdded(let id, let key):
-        store(NodePeer(id: id, publicKey: key, isStranger: true, incarnation: max(entropy.nextUInt64(), 1)))
+        store(NodePeer(id: id, publicKey: key, isStranger: true, incarnation: incarnation))
         events.append(.strangerAdded(id, key))
       case .strangerRemoved(let id, let key):
         if let peer = self[id] {
@@ -103,6 +103,7 @@ extension Node {
     let wasConnected = peer.isConnected
     peer.isConnected = false
     peer.connection = nil
+    peer.vanishing = .distantFuture
     peer.mtu.end()
     if reason != .peerRestarted {
       peer.ownIncarnation = max(entropy.nextUInt64(), 1)

@@ -7,8 +7,8 @@ final class NodePeer {
   let id: PeerID
   let publicKey: PublicKey
   let isStranger: Bool
-  /// What we call ourselves towards this peer. It is drawn when the peer is listed, and anew when a connection with it has
-  /// ended, or the peer would take the packets of the next connection for old ones.
+  /// What we call ourselves towards this peer: the node's incarnation until a connection with the peer has ended. Then it
+  /// is drawn anew, or the peer would take the packets of the next connection for old ones.
   var ownIncarnation: UInt64
   var hello = HelloExchange()
   var connection: OpenConnection?
@@ -20,6 +20,8 @@ final class NodePeer {
   var isConnected = false
   /// Somebody waits for the connection until then.
   var connectDeadline = Instant.distantFuture
+  /// The connection has something to say and there are no keys: it ends then.
+  var vanishing = Instant.distantFuture
   var mtu = PathMTU()
   /// Field numbers of `Packet` that the peer understands, as bits 0 to 63.
   var frames: UInt64 = 0
@@ -45,6 +47,7 @@ final class NodePeer {
 
   var deadline: Instant {
     var earliest = min(min(hello.due, mtu.due), connectDeadline)
+    if isConnected { earliest = min(earliest, vanishing) }
     if isConnected, let due = connection?.machine.deadline { earliest = min(earliest, due) }
     return earliest
   }
