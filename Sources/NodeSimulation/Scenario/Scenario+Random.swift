@@ -29,6 +29,7 @@ extension Scenario {
     messages.size = 1 + Int(random.upTo(random.chance(0.1) ? 20_000 : 1500))
     messages.interval = .milliseconds(50 + random.upTo(1500))
     messages.carrier = random.pick(Carrier.allCases)
+    scenario.limit(&messages)
     scenario.messages = messages
     scenario.addClocks(&random)
     scenario.addTransfers(&random)
@@ -37,6 +38,16 @@ extension Scenario {
       .map { $0.element }
     scenario.duration = scenario.lastFault + .seconds(75)
     return scenario
+  }
+
+  /// Fewer messages where the paths do not carry all that the nodes might want: a queue that grows for ever proves nothing.
+  private func limit(_ messages: inout MessageTraffic) {
+    var rate = ([conditions] + accesses.map { $0.conditions }).reduce(Int64.max) { min($0, $1.rate ?? .max) } / 8
+    let isRough = conditions.loss > 0.01 || conditions.reordering > 0 || conditions.jitterReorders
+    rate = min(rate, (isRough ? 40_000 : 1_000_000) * Int64(topology.nodes))
+    let all = Int64(messages.size + 100) * Int64(topology.nodes)
+    let least = Duration.milliseconds(all * 1000 * 6 / max(rate, 1))
+    messages.interval = max(messages.interval, least)
   }
 
   private mutating func addClocks(_ random: inout SeededEntropy) {
