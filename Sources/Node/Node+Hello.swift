@@ -55,7 +55,7 @@ extension Node {
     }
     if peer.connection == nil {
       var settings = configuration.connection
-      settings.peer = ConnectionLimits(hello.limits)
+      settings.peer = ConnectionLimits(hello.limits, frames: peer.frames)
       peer.connectionNumber &+= 1
       peer.connection = OpenConnection(
         Connection(configuration: settings, opensOddStreams: peer.publicKey < publicKey, pool: pool, now: now))
@@ -120,7 +120,7 @@ extension Node {
       }
       switch event {
       case .streamOpened(let id, let service):
-        guard let access = services[service], access.allows(peer.publicKey, isStranger: peer.isStranger) else {
+        guard allows(peer, to: service) else {
           try? connection.machine.stop(id, code: .refused)
           try? connection.machine.reset(id, code: .refused)
           continue
@@ -132,6 +132,18 @@ extension Node {
       case .reset(let id, let code): events.append(.reset(handle(id), code: code))
       case .stopped(let id, let code): events.append(.stopped(handle(id), code: code))
       case .streamsAvailable: break
+      case .messages(let inbox, let service):
+        let handle = InboxHandle(peer: peer.id, connection: peer.connectionNumber, inbox: inbox)
+        if admits(peer, to: service, handle) {
+          events.append(.messages(handle, service: service, peer: peer.publicKey))
+        }
+      case .datagrams(let inbox, let service):
+        let handle = InboxHandle(peer: peer.id, connection: peer.connectionNumber, inbox: inbox)
+        if admits(peer, to: service, handle) {
+          events.append(.datagrams(handle, service: service, peer: peer.publicKey))
+        }
+      case .messagesWritable(let lane): events.append(.messagesWritable(peer.id, lane))
+      case .messagesDelivered: events.append(.messagesDelivered(peer.id))
       case .closed(let reason):
         if case .closedByPeer = reason {} else { sendClose(to: peer, reason, now: now) }
         disconnect(peer, .closed(reason))

@@ -147,12 +147,10 @@ extension Node {
       case .other(FieldNumber.hello, let bytes): receiveHello(message.extracting(bytes), of: peer, now: now)
       case .other(FieldNumber.close, let bytes):
         receiveClose(message.extracting(bytes), ack, in: message, of: peer, now: now)
-      case .message: refuse(FieldNumber.messages, of: peer, now: now)
-      case .datagram: refuse(FieldNumber.datagrams, of: peer, now: now)
       case .relay: refuse(FieldNumber.relay, of: peer, now: now)
       case .ipFragment: refuse(FieldNumber.ipFragments, of: peer, now: now)
       case .other(let field, _): refuse(field, of: peer, now: now)
-      case .number, .stream, .maxData, .streamMaxData, .resetStream, .stopSending, .ping, .maxStreams,
+      case .number, .stream, .message, .datagram, .maxData, .streamMaxData, .resetStream, .stopSending, .ping, .maxStreams,
         .dataBlocked, .streamDataBlocked, .streamsBlocked:
         break  // the connection's
       }

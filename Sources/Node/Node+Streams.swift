@@ -6,9 +6,11 @@ public import MeshSession
 extension Node {
   /// Opens a stream to a service of the peer.
   /// - Throws: `.closed` when the peer is not connected (``connect(to:now:)``), and what `Connection` throws.
-  public mutating func openStream(to id: PeerID, service: String) throws(StreamError) -> StreamHandle {
+  public mutating func openStream(
+    to id: PeerID, service: String, options: StreamOptions = StreamOptions()
+  ) throws(StreamError) -> StreamHandle {
     guard let peer = self[id], peer.isConnected, let connection = peer.connection else { throw .closed(.peerVanished) }
-    let stream = try connection.machine.openStream(service: service)
+    let stream = try connection.machine.openStream(service: service, options: options)
     markReady(peer)
     return StreamHandle(peer: id, connection: peer.connectionNumber, id: stream)
   }
@@ -72,7 +74,7 @@ extension Node {
 
 extension NodePeer {
   /// Forgets the connection that has ended when nothing is left to be read on it.
-  fileprivate func releaseRemnant() {
+  func releaseRemnant() {
     if let remnant, !remnant.connection.machine.hasUnread { self.remnant = nil }
   }
 }

@@ -20,6 +20,8 @@ public enum NodeDropReason: UInt8, CaseIterable, Sendable {
   case malformedPacket
   /// A field of `Packet` that this node did not say it understands. It ends the connection.
   case unsupportedField
+  /// Messages or datagrams for a service that is not there, or not for this peer.
+  case serviceRefused
   /// More packets in a form other than the canonical one than a peer may send.
   case tooManyNonCanonical
 }

@@ -11,6 +11,20 @@ public struct StreamHandle: Hashable, Sendable {
   public let id: StreamID
 }
 
+/// Where messages and datagrams for one service of a peer are sent to.
+public struct ChannelHandle: Hashable, Sendable {
+  public let peer: PeerID
+  let connection: UInt32
+  let channel: MessageChannel
+}
+
+/// Where messages and datagrams of a peer for one service are read.
+public struct InboxHandle: Hashable, Sendable {
+  public let peer: PeerID
+  let connection: UInt32
+  let inbox: InboxID
+}
+
 /// What happened in a node.
 public enum NodeEvent: Equatable, Sendable {
   /// The peer is a mesh peer, and streams can be opened to it.
@@ -31,6 +45,14 @@ public enum NodeEvent: Equatable, Sendable {
   case finished(StreamHandle)
   case reset(StreamHandle, code: ErrorCode)
   case stopped(StreamHandle, code: ErrorCode)
+  /// Messages of a peer, for a service that it may use, can be read. Comes again only after a read has found none.
+  case messages(InboxHandle, service: String, peer: PublicKey)
+  /// The same for datagrams.
+  case datagrams(InboxHandle, service: String, peer: PublicKey)
+  /// Messages are taken again on a lane that was full.
+  case messagesWritable(PeerID, Lane)
+  /// The peer has every message that was sent to it.
+  case messagesDelivered(PeerID)
   /// The answer to ``Node/ping(_:token:now:)``.
   case pong(PeerID, token: UInt64, roundTrip: Duration, from: SocketAddress)
   /// The acceptance policy let in a peer that is not listed, or its session lapsed.

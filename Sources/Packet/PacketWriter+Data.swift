@@ -79,6 +79,12 @@ extension PacketWriter {
     dataCapacity(tag: 1, header: messageHeader(frame, serviceLength: service.byteCount), free: free)
   }
 
+  /// Bytes of the frame with `dataLength` bytes of data.
+  /// - Parameter frame: its `service` and `data` are not looked at.
+  @inlinable public static func messageSize(_ frame: MessageFrame, service: RawSpan, dataLength: Int) -> Int {
+    size(1, messageHeader(frame, serviceLength: service.byteCount), dataLength)
+  }
+
   /// Appends a message frame up to its data. The caller then appends exactly `dataLength` bytes, for which there is room.
   /// - Parameters:
   ///   - frame: its `service` and `data` are not looked at.
@@ -116,6 +122,14 @@ extension PacketWriter {
     dataCapacity(
       tag: 1,
       header: datagramHeader(channel: channel, serviceLength: service.byteCount, compression: compression), free: free)
+  }
+
+  /// Bytes of the frame with `dataLength` bytes of data.
+  @inlinable public static func datagramSize(
+    channel: UInt32, service: RawSpan, compression: UInt32 = 0, dataLength: Int
+  ) -> Int {
+    size(
+      1, datagramHeader(channel: channel, serviceLength: service.byteCount, compression: compression), dataLength)
   }
 
   /// Appends a datagram frame up to its data. The caller then appends exactly `dataLength` bytes, for which there is room.

@@ -1,27 +1,46 @@
 /// The limits that one side sets for the other at the beginning of a connection.
 public struct ConnectionLimits: Equatable, Sendable {
-  /// Bytes that may be sent on all streams together before more is allowed.
+  /// Bytes that may be sent on all streams and as messages together before more is allowed; a message counts as 128 more
+  /// than it has.
   public var data: UInt64
   /// Bytes that may be sent on each stream before more is allowed.
   public var streamData: UInt64
   /// Bidirectional streams that may be open.
   public var streams: UInt64
+  /// One-way streams that may be open.
+  public var oneWayStreams: UInt64
+  /// Bytes in one message, and in one datagram; 0: none are understood. A message must fit into ``data``.
+  public var message: UInt64
+  public var datagram: UInt64
 
-  public init(data: UInt64 = 8 << 20, streamData: UInt64 = 4 << 20, streams: UInt64 = 256) {
+  public init(
+    data: UInt64 = 2 << 20, streamData: UInt64 = 1 << 20, streams: UInt64 = 256, oneWayStreams: UInt64 = 256,
+    message: UInt64 = 1 << 20, datagram: UInt64 = 65_535
+  ) {
     self.data = data
     self.streamData = streamData
     self.streams = streams
+    self.oneWayStreams = oneWayStreams
+    self.message = message
+    self.datagram = datagram
   }
 }
 
 /// How a connection behaves. Both ends agree on ``local`` and ``peer`` before it begins; all else is one's own.
 public struct Configuration: Sendable {
-  /// What the peer may send to us. Memory for receiving is at most `local.data` plus a chunk per stream.
+  /// What the peer may send to us at the beginning.
   public var local = ConnectionLimits()
+  /// How far ``ConnectionLimits/data`` grows while the peer needs it: whatever arrives within four round trips fits.
+  /// Memory for receiving is at most so much plus a chunk per stream and per unfinished message.
+  public var largestWindow: UInt64 = 16 << 20
+  /// The same for ``ConnectionLimits/streamData``.
+  public var largestStreamWindow: UInt64 = 8 << 20
   /// What we may send to the peer.
   public var peer = ConnectionLimits()
-  /// Bytes that a stream holds for sending, acknowledged or not.
-  public var sendBuffer = 4 << 20
+  /// Bytes that a stream holds for sending, acknowledged or not: twice the congestion window, and at most so much.
+  public var sendBuffer = 8 << 20
+  /// Bytes that each lane holds in messages for sending.
+  public var messageBuffer = 4 << 20
   public var congestion = CongestionAlgorithm.cubic
   /// Bytes of a full packet, with overhead, for the arithmetic of congestion control.
   public var packetSize = 1_400
@@ -67,6 +86,13 @@ public struct ConnectionStatistics: Equatable, Sendable {
   public var acksReceived: UInt64 = 0
   public var congestionEvents: UInt64 = 0
   public var probeTimeouts: UInt64 = 0
+  /// Messages, and datagrams, that were sent and that came whole.
+  public var messagesSent: UInt64 = 0
+  public var messagesReceived: UInt64 = 0
+  public var datagramsSent: UInt64 = 0
+  public var datagramsReceived: UInt64 = 0
+  /// Datagrams given up before they were sent, and on arrival because too many waited to be read.
+  public var datagramsDropped: UInt64 = 0
   /// Packets that found no memory.
   public var noRoom: UInt64 = 0
 

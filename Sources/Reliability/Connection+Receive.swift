@@ -38,6 +38,12 @@ extension Connection {
           counters.noRoom += 1
           return .noRoom
         }
+      case .message(let piece):
+        guard try receive(piece, in: message) else {
+          counters.noRoom += 1
+          return .noRoom
+        }
+      case .datagram(let datagram): try receive(datagram, in: message)
       case .ack(let ack): try receive(ack, in: message, now: now)
       case .maxData(let limit): raiseDataLimit(limit)
       case .streamMaxData(let update): try receive(update)
@@ -45,7 +51,7 @@ extension Connection {
       case .stopSending(let stop): try receive(stop)
       case .maxStreams(let update): receive(update)
       case .ping, .number, .dataBlocked, .streamDataBlocked, .streamsBlocked: break
-      case .message, .datagram, .pathProbe, .pathReply, .relay, .ipFragment, .other: hasForeignFrames = true
+      case .pathProbe, .pathReply, .relay, .ipFragment, .other: hasForeignFrames = true
       }
     }
     counters.packetsReceived += 1
@@ -69,22 +75,36 @@ extension Connection {
   private mutating func stream(_ number: UInt64) throws(ConnectionError) -> Stream? {
     if let stream = table.find(number) { return stream }
     let id = StreamID(rawValue: number)
-    guard !id.isOneWay else { throw .tooManyStreams(id, limit: 0) }
+    let quota = table[isOneWay: id.isOneWay]
     if id.isOdd == table.opensOdd {
-      guard id.index < table.opened else { throw .wrongStream(id) }
+      guard id.index < quota.opened else { throw .wrongStream(id) }
       return nil
     }
-    guard id.index >= table.peerOpened else { return nil }
-    guard id.index < table.peerMayOpen else { throw .tooManyStreams(id, limit: table.peerMayOpen) }
+    guard id.index >= quota.peerOpened else { return nil }
+    guard id.index < quota.peerMayOpen else { throw .tooManyStreams(id, limit: quota.peerMayOpen) }
     // Those before it are open as well: their first frames are late or lost.
-    for index in table.peerOpened...id.index {
+    for index in quota.peerOpened...id.index {
       table.add(
         Stream(
-          id: StreamID(index: index, odd: !table.opensOdd), isLocal: false, service: [],
-          sendLimit: configuration.peer.streamData, receiveLimit: configuration.local.streamData))
+          id: StreamID(index: index, odd: !table.opensOdd, oneWay: id.isOneWay), isLocal: false, service: [],
+          options: StreamOptions(), sendLimit: configuration.peer.streamData, window: newStreamWindow))
     }
-    table.peerOpened = id.index + 1
+    table[isOneWay: id.isOneWay].peerOpened = id.index + 1
     return table.find(number)
+  }
+
+  /// The same for a frame that only the sender of the stream's data may send.
+  private mutating func readableStream(_ number: UInt64) throws(ConnectionError) -> Stream? {
+    let stream = try stream(number)
+    if let stream, !stream.isReadable { throw .wrongStream(stream.id) }
+    return stream
+  }
+
+  /// The same for a frame that only the receiver of the stream's data may send.
+  private mutating func writableStream(_ number: UInt64) throws(ConnectionError) -> Stream? {
+    let stream = try stream(number)
+    if let stream, !stream.isWritable { throw .wrongStream(stream.id) }
+    return stream
   }
 
   /// Checks the end of received data against windows and final size, and counts what is new.
@@ -102,7 +122,7 @@ extension Connection {
 
   /// Returns `false` when there was no memory for the data.
   private mutating func receive(_ frame: StreamFrame, in message: RawSpan) throws(ConnectionError) -> Bool {
-    guard let stream = try stream(frame.id) else { return true }
+    guard let stream = try readableStream(frame.id) else { return true }
     let (end, overflow) = frame.offset.addingReportingOverflow(UInt64(frame.data.count))
     guard !overflow, end <= PacketLimits.maxOffset else { throw .offsetTooLarge(stream.id) }
     try admit(stream, end: end, isFinal: frame.fin)
@@ -131,6 +151,8 @@ extension Connection {
     if frame.fin { stream.finalSize = end }
     if !stream.isAnnounced, frame.offset == 0 {
       stream.isAnnounced = true
+      guard let lane = Lane(rawValue: UInt8(clamping: frame.lane)) else { throw .packet(.malformed(offset: 0)) }
+      stream.lane = lane
       let service =
         frame.service.map { String(decoding: [UInt8](copying: message.extracting($0)), as: UTF8.self) } ?? ""
       events.append(.streamOpened(stream.id, service: service))
@@ -148,7 +170,7 @@ extension Connection {
   }
 
   private mutating func receive(_ frame: ResetStream) throws(ConnectionError) {
-    guard let stream = try stream(frame.id) else { return }
+    guard let stream = try readableStream(frame.id) else { return }
     guard frame.finalSize <= PacketLimits.maxOffset else { throw .offsetTooLarge(stream.id) }
     try admit(stream, end: frame.finalSize, isFinal: true)
     // All has come already: the reset is late.
@@ -175,7 +197,7 @@ extension Connection {
   }
 
   private mutating func receive(_ frame: StopSending) throws(ConnectionError) {
-    guard let stream = try stream(frame.id), stream.peerStopCode == nil, !stream.isSendDone else { return }
+    guard let stream = try writableStream(frame.id), stream.peerStopCode == nil, !stream.isSendDone else { return }
     stream.peerStopCode = frame.code
     guard stream.resetCode == nil else { return }
     resetSending(stream, code: frame.code)
@@ -193,18 +215,23 @@ extension Connection {
       stream.isBlockedByConnection = false
       markReady(stream)
     }
+    for lane in Lane.allCases where messages[lane.index].isBlockedByConnection {
+      messages[lane.index].isBlockedByConnection = false
+      markMessagesReady(lane)
+    }
   }
 
   private mutating func receive(_ frame: StreamMaxData) throws(ConnectionError) {
-    guard let stream = try stream(frame.id), frame.max > stream.sendLimit else { return }
+    guard let stream = try writableStream(frame.id), frame.max > stream.sendLimit else { return }
     stream.sendLimit = min(frame.max, PacketLimits.maxOffset)
     markReady(stream)
   }
 
   private mutating func receive(_ frame: MaxStreams) {
-    guard frame.bidirectional > table.mayOpen else { return }
-    table.mayOpen = min(frame.bidirectional, 1 << 60)
-    if wantsStreams {
+    let before = (table[isOneWay: false].mayOpen, table[isOneWay: true].mayOpen)
+    table[isOneWay: false].mayOpen = max(before.0, min(frame.bidirectional, 1 << 60))
+    table[isOneWay: true].mayOpen = max(before.1, min(frame.unidirectional, 1 << 60))
+    if wantsStreams, (table[isOneWay: false].mayOpen, table[isOneWay: true].mayOpen) != before {
       wantsStreams = false
       events.append(.streamsAvailable)
     }

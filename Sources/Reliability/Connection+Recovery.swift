@@ -111,6 +111,8 @@ extension Connection {
   private mutating func arrived(_ frame: SentFrame, into run: inout Run) {
     switch frame.kind {
     case .none, .maxData, .streamMaxData, .maxStreams, .stop: break
+    case .message: delivered(frame)
+    case .datagram: if frame.fin { channelBound(UInt32(truncatingIfNeeded: frame.stream)) }
     case .stream:
       let range = frame.offset..<frame.offset &+ UInt64(frame.length)
       let isPlain = !frame.fin && frame.offset != 0
@@ -154,7 +156,7 @@ extension Connection {
   private mutating func delivered(_ stream: Stream, _ range: Range<UInt64>) {
     guard stream.resetCode == nil else { return }
     stream.send.acknowledge(range, pool: pool)
-    if stream.wantsWritable, stream.send.buffered <= configuration.sendBuffer / 4 * 3 {
+    if stream.wantsWritable, stream.send.buffered <= sendLimit / 4 * 3 {
       stream.wantsWritable = false
       if !stream.isFinishing { events.append(.writable(stream.id)) }
     }
@@ -271,7 +273,12 @@ extension Connection {
 
   private mutating func repair(_ frame: SentFrame) {
     switch frame.kind {
-    case .none: return
+    case .none, .datagram: return
+    case .message:
+      let lane = Lane.allCases[Int(truncatingIfNeeded: frame.stream)]
+      messages[lane.index].lose(frame.offset..<frame.offset &+ UInt64(frame.length))
+      markMessagesReady(lane)
+      return
     case .maxData:
       needsMaxData = true
       return
@@ -293,7 +300,7 @@ extension Connection {
     case .streamMaxData: if stream.finalSize == nil, stream.stopCode == nil { tell(.windowUpdate, of: stream) }
     case .reset: if !stream.isResetAcknowledged { tell(.reset, of: stream) }
     case .stop: if stream.finalSize == nil { tell(.stop, of: stream) }
-    case .none, .maxData, .maxStreams: break
+    case .none, .message, .datagram, .maxData, .maxStreams: break
     }
   }
 

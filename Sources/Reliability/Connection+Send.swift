@@ -8,6 +8,18 @@ struct PlannedControl {
   var value: UInt64 = 0
 }
 
+/// A piece of a message that goes into the packet being made.
+struct PlannedPiece {
+  var lane: Lane
+  var channel: OutgoingChannel
+  var frame: MessageFrame
+  /// Offsets in the lane's buffer.
+  var range: Range<UInt64>
+  /// Bytes of the message in the piece.
+  var length: Int
+  var namesService: Bool
+}
+
 /// The ranges of an acknowledgement, newest first.
 struct AckReport: Collection {
   let numbers: RangeSet
@@ -38,8 +50,6 @@ extension Connection {
   /// The most ranges in an acknowledgement of its own, and in one beside data.
   private static var rangesAlone: Int { 160 }
   private static var rangesBesideData: Int { 16 }
-  /// Bytes that one stream may send before the next has its turn.
-  private static var turn: Int { 16 << 10 }
   /// The least room in which a piece of a stream is worth its header.
   private static var leastRoom: Int { 32 }
   /// Packets of acknowledgements only before one asks for an acknowledgement, so that ranges can be forgotten.
@@ -72,8 +82,9 @@ extension Connection {
     packet.sentAt = now
     PacketWriter.writeNumber(number, to: &output)
     writeAck(into: &output, alone: !mayAsk, packet: &packet, now: now)
-    if mayAsk { writeContent(into: &output, packet: &packet) }
-    if packet.frame.kind == .none, probes > 0 || silentPackets >= Self.mostSilentPackets {
+    if mayAsk { writeContent(into: &output, packet: &packet, now: now) }
+    // What was to be sent can turn out to be too long for any packet: then there is nothing but the number.
+    if packet.frame.kind == .none, probes > 0 || silentPackets >= Self.mostSilentPackets || packet.acknowledges == 0 {
       PacketWriter.writePing(to: &output)
       packet.asksForAck = true
     }
@@ -130,7 +141,10 @@ extension Connection {
 
   /// About how many bytes there are to send; never fewer than there are.
   private var contentEstimate: Int {
-    guard ready.count == 1, controlList.isEmpty, let stream = ready.first, !stream.send.hasLost else { return .max }
+    let bulk = lanes[Lane.bulk.index]
+    guard bulk.count == 1, controlList.isEmpty, case .stream(let stream)? = bulk.first, !stream.send.hasLost,
+      lanes[0].isEmpty, lanes[1].isEmpty
+    else { return .max }
     return Int(clamping: stream.freshBytes) &+ stream.service.count &+ 128
   }
 
@@ -154,48 +168,103 @@ extension Connection {
 
   // MARK: Content
 
-  /// Whether there is anything to send besides acknowledgements. Afterwards a stream in front of the queue has something.
+  /// Whether there is anything to send besides acknowledgements.
   mutating func findContent() -> Bool {
-    let hasStream = findStream()
-    return hasStream || needsMaxData || needsMaxStreams || !controlList.isEmpty
+    let hasFlow = findLane(besides: 0) != nil
+    return hasFlow || needsMaxData || needsMaxStreams || !controlList.isEmpty
   }
 
-  private mutating func findStream() -> Bool {
-    while let stream = ready.first {
-      if !stream.isRemoved {
-        switch stream.readiness {
-        case .something: return true
-        case .onlyWithConnectionWindow:
-          if dataLimit > dataSent { return true }
-          if !stream.isBlockedByConnection {
-            stream.isBlockedByConnection = true
-            blockedByConnection.append(stream)
+  /// The lane whose turn it is. Afterwards the flow in its front has something to send.
+  /// - Parameter skipped: lanes, as bits, that are not asked.
+  private mutating func findLane(besides skipped: UInt8) -> Lane? {
+    // The first lane that has something, but the last one in every sixteenth packet.
+    if sent.next & 15 == 0 {
+      if skipped & 4 == 0, findFlow(.bulk) { return .bulk }
+      if skipped & 2 == 0, findFlow(.message) { return .message }
+    }
+    if skipped & 1 == 0, findFlow(.control) { return .control }
+    if skipped & 2 == 0, findFlow(.message) { return .message }
+    if skipped & 4 == 0, findFlow(.bulk) { return .bulk }
+    return nil
+  }
+
+  /// Bytes of the peer's window that a lane may still use.
+  func credit(_ lane: Lane) -> UInt64 {
+    let left = dataLimit - dataSent
+    guard lane != .control else { return left }
+    return left > controlReserve ? left - controlReserve : 0
+  }
+
+  private mutating func findFlow(_ lane: Lane) -> Bool {
+    let index = lane.index
+    while let flow = lanes[index].first {
+      switch flow {
+      case .stream(let stream):
+        if !stream.isRemoved {
+          switch stream.readiness {
+          case .something: return true
+          case .onlyWithConnectionWindow:
+            if credit(lane) > 0 { return true }
+            if !stream.isBlockedByConnection {
+              stream.isBlockedByConnection = true
+              blockedByConnection.append(stream)
+            }
+          case .nothing: break
           }
+        }
+        stream.isReady = false
+      case .messages:
+        switch messages[index].readiness(credit: credit(lane)) {
+        case .something: return true
+        case .onlyWithConnectionWindow: messages[index].isBlockedByConnection = true
         case .nothing: break
         }
+        messages[index].isReady = false
+      case .datagrams:
+        if !datagrams.isEmpty { return true }
+        datagrams.isReady = false
       }
-      leaveFront(stream)
+      _ = lanes[index].removeFirst()
     }
     return false
   }
 
-  private mutating func leaveFront(_ stream: Stream) {
-    _ = ready.popFirst()
-    stream.isReady = false
-    servedInFront = 0
-  }
-
-  private mutating func writeContent(into output: inout OutputRawSpan, packet: inout SentPacket) {
+  private mutating func writeContent(into output: inout OutputRawSpan, packet: inout SentPacket, now: Instant) {
     var reserved = 0
-    if needsMaxData || needsMaxStreams || !controlList.isEmpty { reserved = planControl(room: output.freeCapacity / 2) }
-    while output.freeCapacity - reserved >= Self.leastRoom, findStream(), let stream = ready.first {
-      guard writePiece(of: stream, room: output.freeCapacity - reserved, into: &output, packet: &packet) else { break }
-      if servedInFront >= Self.turn, ready.count > 1 {
-        leaveFront(stream)
-        markReady(stream)
-      }
+    if needsMaxData || needsMaxStreams || !controlList.isEmpty {
+      reserved = planControl(room: output.freeCapacity / 2, now: now)
     }
-    if reserved > 0 { writeControl(into: &output, packet: &packet) }
+    // Messages come behind streams in a packet, and datagrams behind messages, whoever has chosen first.
+    let reservedForControl = reserved
+    var plannedDatagrams = 0
+    var full: UInt8 = 0
+    while output.freeCapacity - reserved >= Self.leastRoom, let lane = findLane(besides: full),
+      let flow = lanes[lane.index].first
+    {
+      let room = output.freeCapacity - reserved
+      var weight = 1
+      let size: Int
+      switch flow {
+      case .stream(let stream):
+        size = writePiece(of: stream, room: room, into: &output, packet: &packet)
+        weight = stream.weight
+      case .messages:
+        size = planPiece(lane, room: room)
+        reserved += size
+      case .datagrams:
+        size = planDatagram(plannedDatagrams, room: room)
+        reserved += size
+        if size > 0 { plannedDatagrams += 1 }
+      }
+      guard size > 0 else {
+        full |= 1 << lane.rawValue
+        continue
+      }
+      lanes[lane.index].serve(size, weight: weight)
+    }
+    writePieces(into: &output, packet: &packet)
+    writeDatagrams(plannedDatagrams, into: &output, packet: &packet)
+    if reservedForControl > 0 { writeControl(into: &output, packet: &packet) }
   }
 
   /// Remembers `frame` as part of `packet`.
@@ -207,10 +276,11 @@ extension Connection {
     }
   }
 
-  /// Writes one frame with bytes of `stream`: lost ones first. Returns `false` when it does not fit into `room`.
+  /// Writes one frame with bytes of `stream`: lost ones first. Returns its size in bytes; 0 when `room` is too small.
   private mutating func writePiece(
     of stream: Stream, room: Int, into output: inout OutputRawSpan, packet: inout SentPacket
-  ) -> Bool {
+  ) -> Int {
+    let before = output.byteCount
     let again: Bool
     var available: Range<UInt64>
     if stream.needsOpening, stream.send.sent > 0 {
@@ -222,7 +292,7 @@ extension Connection {
       available = lost
     } else {
       again = false
-      let fresh = min(stream.freshBytes, dataLimit - dataSent)
+      let fresh = min(stream.freshBytes, credit(stream.lane))
       available = stream.send.sent..<stream.send.sent + fresh
     }
     let opens = stream.isLocal && available.lowerBound == 0
@@ -236,18 +306,19 @@ extension Connection {
       fin = free >= available.count
     }
     let length = min(available.count, free)
-    if length == 0, !available.isEmpty || (mayFin && !fin) { return false }
+    if length == 0, !available.isEmpty || (mayFin && !fin) { return 0 }
     available = available.lowerBound..<available.lowerBound + UInt64(length)
     let fits: Bool
     if opens {
       let name = stream.service
       fits = PacketWriter.writeStream(
-        id: id, offset: 0, fin: fin, service: name.bytes, dataLength: length, to: &output)
+        id: id, offset: 0, fin: fin, service: name.bytes, lane: UInt32(stream.lane.rawValue), dataLength: length,
+        to: &output)
     } else {
       fits = PacketWriter.writeStream(
         id: id, offset: available.lowerBound, fin: fin, dataLength: length, to: &output)
     }
-    guard fits else { return false }
+    guard fits else { return 0 }
     stream.send.read(available, into: &output)
     if again {
       stream.send.markSentAgain(upTo: available.upperBound)
@@ -259,12 +330,11 @@ extension Connection {
     }
     if available.lowerBound == 0 { stream.needsOpening = false }
     if fin { stream.needsFin = false }
-    servedInFront += length
     note(
       SentFrame(
         kind: .stream, fin: fin, length: UInt32(length), stream: id, offset: available.lowerBound),
       in: &packet)
-    return true
+    return output.byteCount - before
   }
 
   private func capacity(of stream: Stream, at offset: UInt64, opens: Bool, fin: Bool, room: Int) -> Int {
@@ -272,26 +342,123 @@ extension Connection {
       return PacketWriter.streamCapacity(id: stream.id.rawValue, offset: offset, fin: fin, free: room)
     }
     let name = stream.service
-    return PacketWriter.streamCapacity(id: stream.id.rawValue, offset: 0, fin: fin, service: name.bytes, free: room)
+    return PacketWriter.streamCapacity(
+      id: stream.id.rawValue, offset: 0, fin: fin, service: name.bytes, lane: UInt32(stream.lane.rawValue), free: room)
+  }
+
+  // MARK: Messages and datagrams
+
+  /// Chooses the next piece of the lane's messages. Returns its size in bytes; 0 when `room` is too small.
+  private mutating func planPiece(_ lane: Lane, room: Int) -> Int {
+    var piece = messages[lane.index].nextPiece()
+    let entry = piece.entry
+    let isNew = entry.id == .max
+    var frame = MessageFrame()
+    frame.id = isNew ? nextMessageID : entry.id
+    frame.lane = UInt32(lane.rawValue)
+    frame.sequence = entry.sequence
+    frame.channel = entry.channel.number
+    let name = entry.channel.isBound ? [] : entry.channel.service
+    frame.offset = piece.range.lowerBound - entry.start
+    let left = entry.size - Int(frame.offset)
+    let wanted = min(left, piece.range.count)
+    var length = 0
+    if frame.offset == 0, wanted == left {
+      length = min(wanted, PacketWriter.messageCapacity(frame, service: name.bytes, free: room))
+    }
+    if length < entry.size {
+      frame.size = UInt64(entry.size)
+      length = min(wanted, PacketWriter.messageCapacity(frame, service: name.bytes, free: room))
+    }
+    let size = PacketWriter.messageSize(frame, service: name.bytes, dataLength: length)
+    guard size <= room, length > 0 || entry.size == 0 else { return 0 }
+    if isNew {
+      messages[lane.index].begin(&piece, id: nextMessageID)
+      nextMessageID += 1
+      dataSent += entry.cost
+      counters.messagesSent += 1
+    }
+    if piece.isAgain { counters.bytesRetransmitted += UInt64(length) }
+    // The byte behind the message goes with its last piece.
+    let end = length == left ? entry.end : piece.range.lowerBound + UInt64(length)
+    messages[lane.index].markSent(piece, upTo: end)
+    plannedPieces.append(
+      PlannedPiece(
+        lane: lane, channel: entry.channel, frame: frame, range: piece.range.lowerBound..<end, length: length,
+        namesService: !name.isEmpty))
+    return size
+  }
+
+  private mutating func writePieces(into output: inout OutputRawSpan, packet: inout SentPacket) {
+    for index in plannedPieces.indices {
+      let piece = plannedPieces[index]
+      let name = piece.namesService ? piece.channel.service : []
+      let fits = PacketWriter.writeMessage(piece.frame, service: name.bytes, dataLength: piece.length, to: &output)
+      precondition(fits, "room for messages is kept free")
+      let start = piece.range.lowerBound
+      messages[piece.lane.index].read(start..<start + UInt64(piece.length), into: &output)
+      note(
+        SentFrame(
+          kind: .message, fin: piece.namesService, length: UInt32(piece.range.count), stream: UInt64(piece.lane.rawValue),
+          offset: start),
+        in: &packet)
+    }
+    plannedPieces.removeAll(keepingCapacity: true)
+  }
+
+  /// Whether one more datagram fits into `room`: its size in a packet, or 0. One that fits into no packet is given up.
+  private mutating func planDatagram(_ planned: Int, room: Int) -> Int {
+    while let entry = datagrams[planned] {
+      let size = datagramSize(entry)
+      if size <= room { return size }
+      guard planned == 0, entry.size > datagramLimit(of: entry.channel) else { return 0 }
+      datagrams.dropFirst(pool: pool)
+    }
+    return 0
+  }
+
+  private func datagramSize(_ entry: DatagramQueue.Entry) -> Int {
+    let name = entry.channel.isBound ? [] : entry.channel.service
+    return PacketWriter.datagramSize(channel: entry.channel.number, service: name.bytes, dataLength: entry.size)
+  }
+
+  private mutating func writeDatagrams(_ count: Int, into output: inout OutputRawSpan, packet: inout SentPacket) {
+    for _ in 0..<count {
+      guard let entry = datagrams.first else { return }
+      let name = entry.channel.isBound ? [] : entry.channel.service
+      let fits = PacketWriter.writeDatagram(
+        channel: entry.channel.number, service: name.bytes, dataLength: entry.size, to: &output)
+      precondition(fits, "room for datagrams is kept free")
+      datagrams.takeFirst(into: &output, pool: pool)
+      counters.datagramsSent += 1
+      note(
+        SentFrame(kind: .datagram, fin: !name.isEmpty, stream: UInt64(entry.channel.number)), in: &packet)
+    }
   }
 
   // MARK: Control
 
   /// Chooses the control frames of a packet, and returns how many bytes they take at most.
-  private mutating func planControl(room: Int) -> Int {
+  private mutating func planControl(room: Int, now: Instant) -> Int {
+    let roundTrip = rtt.hasSample ? rtt.smoothed : 0
     planned.removeAll(keepingCapacity: true)
     var size = 0
     if needsMaxData {
       needsMaxData = false
-      dataAllowed = max(dataAllowed, dataConsumed + configuration.local.data)
+      dataWindow.tell(roundTrip: roundTrip, now: now)
+      dataAllowed = max(dataAllowed, dataConsumed + dataWindow.size)
       planned.append(PlannedControl(frame: SentFrame(kind: .maxData), value: dataAllowed))
       size += 1 + Varint.length(dataAllowed)
     }
     if needsMaxStreams {
       needsMaxStreams = false
-      table.peerMayOpen = max(table.peerMayOpen, table.peerEnded + configuration.local.streams)
-      planned.append(PlannedControl(frame: SentFrame(kind: .maxStreams), value: table.peerMayOpen))
-      size += 4 + Varint.length(table.peerMayOpen)
+      planned.append(PlannedControl(frame: SentFrame(kind: .maxStreams)))
+      size += 5
+      for isOneWay in [false, true] {
+        let quota = table[isOneWay: isOneWay]
+        table[isOneWay: isOneWay].peerMayOpen = max(quota.peerMayOpen, quota.peerEnded + quota.window)
+        size += Varint.length(table[isOneWay: isOneWay].peerMayOpen)
+      }
     }
     while size + 64 <= room, let stream = controlList.popFirst() {
       stream.isInControlList = false
@@ -300,7 +467,8 @@ extension Connection {
       if stream.isRemoved { continue }
       let id = stream.id.rawValue
       if control.contains(.windowUpdate), stream.finalSize == nil, stream.stopCode == nil {
-        stream.receiveLimit = max(stream.receiveLimit, stream.receive.position + configuration.local.streamData)
+        stream.window.tell(roundTrip: roundTrip, now: now)
+        stream.receiveLimit = max(stream.receiveLimit, stream.receive.position + stream.window.size)
         planned.append(
           PlannedControl(frame: SentFrame(kind: .streamMaxData, stream: id), value: stream.receiveLimit))
         size += 4 + Varint.length(id) + Varint.length(stream.receiveLimit)
@@ -339,8 +507,12 @@ extension Connection {
         case .reset:
           PacketWriter.writeResetStream(ResetStream(id: id, code: item.code, finalSize: item.value), to: &output)
         case .stop: PacketWriter.writeStopSending(StopSending(id: id, code: item.code), to: &output)
-        case .maxStreams: PacketWriter.writeMaxStreams(MaxStreams(bidirectional: item.value), to: &output)
-        case .none, .stream: true
+        case .maxStreams:
+          PacketWriter.writeMaxStreams(
+            MaxStreams(
+              bidirectional: table[isOneWay: false].peerMayOpen, unidirectional: table[isOneWay: true].peerMayOpen),
+            to: &output)
+        case .none, .stream, .message, .datagram: true
         }
       precondition(fits, "room for control frames is kept free")
       note(item.frame, in: &packet)

@@ -15,19 +15,23 @@ extension Connection {
 
   /// Opens a stream for the service of this name. The peer learns of it with the next packet.
   /// - Throws: `.tooManyStreams` (``ConnectionEvent/streamsAvailable`` tells when to try again), `.serviceTooLong`, `.closed`.
-  public mutating func openStream(service: String) throws(StreamError) -> StreamID {
+  public mutating func openStream(
+    service: String, options: StreamOptions = StreamOptions()
+  ) throws(StreamError) -> StreamID {
     try requireOpen()
+    precondition((1...16).contains(options.weight), "a weight is 1 to 16")
     let name = Array(service.utf8)
     guard name.count <= PacketLimits.serviceLength else { throw .serviceTooLong(bytes: name.count) }
-    guard table.opened < table.mayOpen else {
+    let quota = table[isOneWay: options.isOneWay]
+    guard quota.opened < quota.mayOpen else {
       wantsStreams = true
-      throw .tooManyStreams(limit: table.mayOpen)
+      throw .tooManyStreams(limit: quota.mayOpen)
     }
-    let id = StreamID(index: table.opened, odd: table.opensOdd)
-    table.opened += 1
+    let id = StreamID(index: quota.opened, odd: table.opensOdd, oneWay: options.isOneWay)
+    table[isOneWay: options.isOneWay].opened += 1
     let stream = Stream(
-      id: id, isLocal: true, service: name, sendLimit: configuration.peer.streamData,
-      receiveLimit: configuration.local.streamData)
+      id: id, isLocal: true, service: name, options: options, sendLimit: configuration.peer.streamData,
+      window: newStreamWindow)
     table.add(stream)
     markReady(stream)
     return id
@@ -39,18 +43,25 @@ extension Connection {
   public mutating func write(_ bytes: RawSpan, to id: StreamID) throws(StreamError) -> Int {
     let stream = try find(id)
     if let code = stream.peerStopCode { throw .stopped(code: code) }
-    guard !stream.isFinishing, stream.resetCode == nil else { throw .notWritable }
-    let count = stream.send.write(bytes, limit: configuration.sendBuffer, from: pool)
+    guard stream.isWritable, !stream.isFinishing, stream.resetCode == nil else { throw .notWritable }
+    let count = stream.send.write(bytes, limit: sendLimit, from: pool)
     if count < bytes.byteCount { stream.wantsWritable = true }
     if count > 0 { markReady(stream) }
     return count
+  }
+
+  /// Bytes that a stream may hold for sending: enough for two windows, so that the peer's acknowledgements always find more.
+  var sendLimit: Int { min(configuration.sendBuffer, max(512 << 10, 2 * congestion.window)) }
+
+  var newStreamWindow: ReceiveWindow {
+    ReceiveWindow(size: configuration.local.streamData, largest: configuration.largestStreamWindow)
   }
 
   /// Nothing follows what was written; reading goes on. Harmless when said twice.
   public mutating func finish(_ id: StreamID) throws(StreamError) {
     let stream = try find(id)
     if let code = stream.peerStopCode { throw .stopped(code: code) }
-    guard stream.resetCode == nil else { throw .notWritable }
+    guard stream.isWritable, stream.resetCode == nil else { throw .notWritable }
     guard !stream.isFinishing else { return }
     stream.isFinishing = true
     stream.needsFin = true
@@ -107,8 +118,7 @@ extension Connection {
     if count > 0 {
       consumed(UInt64(count))
       if stream.finalSize == nil {
-        let window = configuration.local.streamData
-        if stream.receive.position + window - stream.receiveLimit >= max(window / 4, 1) {
+        if stream.window.isWorthTelling(position: stream.receive.position, limit: stream.receiveLimit) {
           tell(.windowUpdate, of: stream)
         }
       }
@@ -144,8 +154,7 @@ extension Connection {
   /// Counts bytes that flow control holds no longer.
   mutating func consumed(_ count: UInt64) {
     dataConsumed += count
-    let window = configuration.local.data
-    if dataConsumed + window - dataAllowed >= max(window / 4, 1) { needsMaxData = true }
+    if dataWindow.isWorthTelling(position: dataConsumed, limit: dataAllowed) { needsMaxData = true }
   }
 
   /// Drops what a stream has received, and credits it.
@@ -164,7 +173,7 @@ extension Connection {
       stream.readiness != .nothing
     else { return }
     stream.isReady = true
-    ready.append(stream)
+    lanes[stream.lane.index].append(.stream(stream))
   }
 
   /// Puts a frame about a stream on the list.
@@ -182,10 +191,8 @@ extension Connection {
     gaps -= stream.receive.gaps
     forget(stream)
     guard !stream.isLocal else { return }
-    table.peerEnded += 1
-    if table.peerEnded + configuration.local.streams - table.peerMayOpen >= max(configuration.local.streams / 4, 1) {
-      needsMaxStreams = true
-    }
+    table[isOneWay: stream.id.isOneWay].peerEnded += 1
+    if table[isOneWay: stream.id.isOneWay].isWorthTelling { needsMaxStreams = true }
   }
 
   /// Gives back the memory of a stream, and its place.

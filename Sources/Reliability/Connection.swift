@@ -1,7 +1,7 @@
 public import MeshPacket
 public import MeshPrimitives
 
-/// The reliable half of what two nodes say to each other: ordered streams over packets that may be lost, with
+/// What two nodes say to each other: ordered streams, whole messages and datagrams, over packets that may be lost, with
 /// acknowledgements, loss recovery (RFC 9002), congestion control, pacing and flow control.
 ///
 /// It lives above sessions and paths and survives changes of both: it sees whole `Packet` messages, decrypted, and makes
@@ -16,10 +16,12 @@ public import MeshPrimitives
 ///     // use
 ///     let id = try connection.openStream(service: "echo")
 ///     let accepted = try connection.write(bytes, to: id)
+///     let chat = try connection.messageChannel(for: "chat")
+///     try connection.send(message, on: chat)
 ///
 /// Packets carry numbers of the connection's own, from 1 on; what was lost is sent again in a new packet. What it leaves to
 /// its caller: sealing and paths, the `Hello` that agrees on the limits, telling the peer of the end (`Close`), and every
-/// frame that is not about streams: those of an accepted packet are delivered by whoever reads it after this.
+/// frame that is not about any of these: those of an accepted packet are delivered by whoever reads it after this.
 ///
 /// Memory is capped whatever the peer does: received bytes by the windows and the pool, gaps per connection, ranges of
 /// acknowledgements, records of sent packets. In steady state a packet allocates nothing.
@@ -53,7 +55,16 @@ public struct Connection: ~Copyable {
   /// Bytes that the peer was told that it may send.
   var dataAllowed: UInt64
   var gaps = 0
+  var dataWindow: ReceiveWindow
   var lastReceived: Instant
+  /// Messages that came whole, by number; all below ``messageFloor`` count as such.
+  var receivedMessages = RangeSet()
+  var messageFloor: UInt64 = 0
+  /// Messages that came in part, by number.
+  var incomingMessages: [UInt64: IncomingMessage] = [:]
+  var incomingChannels = IncomingChannels()
+  /// Bytes in datagrams that wait to be read.
+  var datagramBytes = 0
 
   // Sending.
   var sent = SentPackets()
@@ -61,9 +72,18 @@ public struct Connection: ~Copyable {
   var dataSent: UInt64 = 0
   /// Bytes that the peer allows.
   var dataLimit: UInt64
-  var ready = Ring<Stream>()
-  /// Bytes that the stream in front has put into packets since it came there.
-  var servedInFront = 0
+  /// Bytes of the peer's window that are kept for the control lane.
+  let controlReserve: UInt64
+  var lanes = Lane.allCases.map { _ in LaneQueue() }
+  let messages = Lane.allCases.map { _ in MessageQueue() }
+  let datagrams = DatagramQueue()
+  /// Bytes of a `Packet` that the path carries now: a datagram may not be longer. What packets are made for is the
+  /// caller's to say, each time.
+  public var packetCapacity: Int
+  var outgoingChannels: [OutgoingChannel] = []
+  var nextMessageID: UInt64 = 0
+  /// The application waits for the peer to have every message.
+  var wantsDelivered = false
   var blockedByConnection: [Stream] = []
   var controlList = Ring<Stream>()
   var needsMaxData = false
@@ -72,6 +92,7 @@ public struct Connection: ~Copyable {
   /// Packets of acknowledgements only since one that asked for an acknowledgement.
   var silentPackets = 0
   var planned: [PlannedControl] = []
+  var plannedPieces: [PlannedPiece] = []
 
   // Recovery.
   var rtt: RTTEstimator
@@ -119,11 +140,13 @@ public struct Connection: ~Copyable {
     self.configuration = configuration
     self.pool = pool
     maximumAckDelay = max(0, min(configuration.maximumAckDelay.wholeNanoseconds, 1_000_000_000))
-    table = StreamTable(
-      opensOdd: opensOddStreams, mayOpen: configuration.peer.streams, peerMayOpen: configuration.local.streams)
+    table = StreamTable(opensOdd: opensOddStreams, local: configuration.local, peer: configuration.peer)
     acks = AckTracker(every: configuration.packetsPerAck, maximumDelay: maximumAckDelay)
     dataAllowed = configuration.local.data
     dataLimit = configuration.peer.data
+    dataWindow = ReceiveWindow(size: configuration.local.data, largest: configuration.largestWindow)
+    packetCapacity = max(Self.smallestCapacity, configuration.packetSize - configuration.overheadPerPacket)
+    controlReserve = min(64 << 10, configuration.peer.data / 8)
     congestion = Congestion(configuration.congestion, packetSize: configuration.packetSize)
     rtt = RTTEstimator(initial: min(configuration.initialRTT.wholeNanoseconds, 10_000_000_000))
     lastReceived = now
@@ -135,6 +158,10 @@ public struct Connection: ~Copyable {
       stream.send.discard(pool: pool)
       stream.receive.discard(pool: pool)
     }
+    for lane in messages.indices { messages[lane].discard(pool: pool) }
+    datagrams.discard(pool: pool)
+    for channel in incomingChannels.all { channel.discard(pool: pool) }
+    for id in incomingMessages.keys { incomingMessages[id]?.buffer.discard(pool: pool) }
   }
 
   /// Why the connection has ended; `nil` while it goes on.
@@ -148,11 +175,16 @@ public struct Connection: ~Copyable {
     result.minimumRTT = .nanoseconds(rtt.minimum)
     result.congestionWindow = congestion.window
     result.bytesInFlight = bytesInFlight
+    result.datagramsDropped += datagrams.dropped
     return result
   }
 
   /// Whether there is something to be read on a connection that has ended.
-  public var hasUnread: Bool { closeReason != nil && table.count > 0 }
+  public var hasUnread: Bool {
+    closeReason != nil
+      && (table.count > 0
+        || incomingChannels.all.contains { !$0.messages.isEmpty || !$0.datagrams.isEmpty })
+  }
 
   /// Streams that have not ended in both directions.
   public var streamCount: Int { table.count }
@@ -213,7 +245,17 @@ public struct Connection: ~Copyable {
       stream.isRemoved = true
       if !keepsReceived || !stream.hasUnread { forget(stream) }
     }
-    ready.removeAll()
+    for lane in lanes.indices {
+      lanes[lane] = LaneQueue()
+      messages[lane].discard(pool: pool)
+    }
+    datagrams.discard(pool: pool)
+    for id in incomingMessages.keys { incomingMessages[id]?.buffer.discard(pool: pool) }
+    incomingMessages = [:]
+    receivedMessages = RangeSet()
+    for channel in incomingChannels.all {
+      if keepsReceived { channel.discardHeld(pool: pool) } else { channel.discard(pool: pool) }
+    }
     controlList.removeAll()
     blockedByConnection = []
     sent = SentPackets()
@@ -269,9 +311,19 @@ public struct Connection: ~Copyable {
       stream.send.trim()
       stream.receive.trim()
     }
-    if ready.isEmpty { ready.removeAll() }
+    for lane in lanes.indices {
+      lanes[lane].trim()
+      messages[lane].trim()
+    }
+    datagrams.trim()
+    receivedMessages.trim()
+    for channel in incomingChannels.all {
+      channel.messages.trim()
+      channel.datagrams.trim()
+    }
     if controlList.isEmpty { controlList.removeAll() }
     if events.isEmpty { events.removeAll() }
     planned = []
+    plannedPieces = []
   }
 }

@@ -15,6 +15,14 @@ public enum ConnectionError: Error, Equatable, Sendable {
   case finalSizeChanged(StreamID, was: UInt64, now: UInt64)
   /// It opened more streams than it may.
   case tooManyStreams(StreamID, limit: UInt64)
+  /// A message, or a datagram, longer than it may be. `limit` in bytes.
+  case messageTooLong(bytes: UInt64, limit: UInt64)
+  /// Two pieces of a message, or two messages, that cannot both be meant.
+  case contradictoryMessage(UInt64)
+  /// A channel that has another name or none, or whose number is out of range.
+  case contradictoryChannel(UInt32)
+  /// More services than a connection takes messages for.
+  case tooManyChannels(limit: Int)
   /// A frame for a stream that we would have to open and did not, or of a kind that the stream does not have.
   case wrongStream(StreamID)
 
@@ -22,10 +30,10 @@ public enum ConnectionError: Error, Equatable, Sendable {
   public var code: ErrorCode {
     switch self {
     case .packet(.unsupported): .unsupported
-    case .packet(.tooLarge): .tooLarge
-    case .packet, .acknowledgedUnsent: .malformed
+    case .packet(.tooLarge), .messageTooLong: .tooLarge
+    case .packet, .acknowledgedUnsent, .contradictoryMessage, .contradictoryChannel: .malformed
     case .windowExceeded: .flowControl
-    case .tooManyStreams: .streamLimit
+    case .tooManyStreams, .tooManyChannels: .streamLimit
     case .wrongStream: .streamState
     case .offsetTooLarge, .finalSizeChanged: .finalSize
     }
@@ -46,6 +54,22 @@ public enum StreamError: Error, Equatable, Sendable {
   case tooManyStreams(limit: UInt64)
   /// The name of the service is longer than 255 bytes.
   case serviceTooLong(bytes: Int)
+  /// The connection has ended.
+  case closed(CloseReason)
+}
+
+/// Why a message or datagram was not taken.
+public enum MessageError: Error, Equatable, Sendable {
+  /// It is longer than the peer, the path (a datagram), or the buffer (a message) allows. `limit` in bytes.
+  case tooLarge(bytes: Int, limit: Int)
+  /// The buffer is full; ``ConnectionEvent/messagesWritable(_:)`` tells when there is room again.
+  case full
+  /// The peer does not understand messages, or datagrams.
+  case unsupported
+  /// The name of the service is empty or longer than 255 bytes.
+  case badServiceName(bytes: Int)
+  /// More services and lanes than a connection can tell apart.
+  case tooManyServices(limit: Int)
   /// The connection has ended.
   case closed(CloseReason)
 }

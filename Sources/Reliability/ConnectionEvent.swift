@@ -14,6 +14,15 @@ public enum ConnectionEvent: Equatable, Sendable {
   case reset(StreamID, code: ErrorCode)
   /// The peer reads no more of this stream; sending was reset with the same code.
   case stopped(StreamID, code: ErrorCode)
+  /// Messages for the service of this name can be read. Comes again only after ``Connection/readMessage(_:into:)`` has said
+  /// that there is none.
+  case messages(InboxID, service: String)
+  /// The same for datagrams.
+  case datagrams(InboxID, service: String)
+  /// A lane whose message buffer was full takes messages again.
+  case messagesWritable(Lane)
+  /// The peer has every message that was sent.
+  case messagesDelivered
   /// The peer allows more streams again, after ``StreamError/tooManyStreams(limit:)``.
   case streamsAvailable
   /// The connection is over, and so is every stream.

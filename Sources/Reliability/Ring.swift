@@ -8,6 +8,12 @@ struct Ring<Element> {
 
   var first: Element? { count == 0 ? nil : storage[head] }
 
+  /// The element at `index`, counted from the oldest.
+  subscript(index: Int) -> Element {
+    get { storage[(head &+ index) & (storage.count &- 1)]! }
+    set { storage[(head &+ index) & (storage.count &- 1)] = newValue }
+  }
+
   mutating func append(_ element: Element) {
     if count == storage.count { grow() }
     storage[(head &+ count) & (storage.count &- 1)] = element

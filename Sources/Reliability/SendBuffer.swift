@@ -19,9 +19,14 @@ struct SendBuffer {
   var hasLost: Bool { !lost.isEmpty }
   var isFullyAcknowledged: Bool { start == end }
 
+  /// Bytes that ``write(_:limit:from:)`` would take.
+  func room(limit: Int, in pool: ChunkPool) -> Int {
+    min(max(0, limit - buffered), chain.room(at: end, in: pool, for: .sending))
+  }
+
   /// Copies as much of `bytes` as `limit` bytes in the buffer and the pool allow. Returns how much.
   mutating func write(_ bytes: RawSpan, limit: Int, from pool: ChunkPool) -> Int {
-    let count = min(bytes.byteCount, max(0, limit - buffered), chain.room(at: end, in: pool, for: .sending))
+    let count = min(bytes.byteCount, room(limit: limit, in: pool))
     guard count > 0, chain.write(bytes.extracting(0..<count), at: end, from: pool, for: .sending) else { return 0 }
     end &+= UInt64(count)
     return count

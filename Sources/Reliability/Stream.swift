@@ -17,6 +17,10 @@ final class Stream {
   let isLocal: Bool
   /// The name that this side opened it for, in UTF-8.
   let service: [UInt8]
+  /// Of the side that opened it.
+  var lane: Lane
+  /// Its share among the streams of its lane.
+  let weight: Int
 
   // Sending.
   // Nothing reaches a buffer while it is being changed; the checks for that at run time, which cost more than the changes
@@ -56,6 +60,7 @@ final class Stream {
   }
   /// Bytes that the peer was allowed from the beginning of the stream.
   var receiveLimit: UInt64
+  var window: ReceiveWindow
   var finalSize: UInt64?
   /// The code with which the peer reset the stream.
   var peerResetCode: ErrorCode?
@@ -75,18 +80,30 @@ final class Stream {
   var isInControlList = false
   var isRemoved = false
 
-  init(id: StreamID, isLocal: Bool, service: [UInt8], sendLimit: UInt64, receiveLimit: UInt64) {
+  init(
+    id: StreamID, isLocal: Bool, service: [UInt8], options: StreamOptions, sendLimit: UInt64, window: ReceiveWindow
+  ) {
     self.id = id
     self.isLocal = isLocal
     self.service = service
+    lane = options.lane
+    weight = options.weight
     self.sendLimit = sendLimit
-    self.receiveLimit = receiveLimit
+    self.window = window
+    receiveLimit = window.size
     needsOpening = isLocal
     isAnnounced = isLocal
+    isReceiveDone = isLocal && id.isOneWay
   }
 
+  /// Whether this side may send.
+  var isWritable: Bool { isLocal || !id.isOneWay }
+  /// Whether the peer may send.
+  var isReadable: Bool { !isLocal || !id.isOneWay }
+
   var isSendDone: Bool {
-    resetCode == nil
+    guard isWritable else { return true }
+    return resetCode == nil
       ? isFinAcknowledged && send.isFullyAcknowledged && (!isLocal || isOpeningAcknowledged) : isResetAcknowledged
   }
 

@@ -7,8 +7,8 @@ public struct StreamID: Hashable, Sendable, Comparable, CustomStringConvertible 
 
   @inlinable public init(rawValue: UInt64) { self.rawValue = rawValue }
 
-  /// The bidirectional stream number `index`, opened by the side whose streams are odd, or by the other.
-  init(index: UInt64, odd: Bool) { rawValue = index << 2 | (odd ? 1 : 0) }
+  /// The stream number `index` of its kind, opened by the side whose streams are odd, or by the other.
+  init(index: UInt64, odd: Bool, oneWay: Bool) { rawValue = index << 2 | (oneWay ? 2 : 0) | (odd ? 1 : 0) }
 
   /// Whether the side that opens odd streams opened it.
   @inlinable public var isOdd: Bool { rawValue & 1 == 1 }

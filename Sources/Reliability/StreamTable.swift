@@ -7,21 +7,43 @@ struct StreamTable {
 
   /// Whether the streams that this side opens are odd.
   let opensOdd: Bool
-  /// Streams that this side has opened.
-  var opened: UInt64 = 0
-  /// Streams that this side may open in all.
-  var mayOpen: UInt64
-  /// Streams that the peer has opened.
-  var peerOpened: UInt64 = 0
-  /// Streams that the peer may open in all.
-  var peerMayOpen: UInt64
-  /// Streams of the peer that have ended.
-  var peerEnded: UInt64 = 0
+  /// How many streams of one kind there are, and may be.
+  struct Quota {
+    /// Streams that this side has opened.
+    var opened: UInt64 = 0
+    /// Streams that this side may open in all.
+    var mayOpen: UInt64
+    /// Streams that the peer has opened.
+    var peerOpened: UInt64 = 0
+    /// Streams that the peer may open in all.
+    var peerMayOpen: UInt64
+    /// Streams of the peer that have ended.
+    var peerEnded: UInt64 = 0
+    /// Streams of the peer that may be open at once.
+    let window: UInt64
 
-  init(opensOdd: Bool, mayOpen: UInt64, peerMayOpen: UInt64) {
+    init(mayOpen: UInt64, window: UInt64) {
+      self.mayOpen = mayOpen
+      peerMayOpen = window
+      self.window = window
+    }
+
+    /// Whether enough streams of the peer have ended for it to be told that it may open more.
+    var isWorthTelling: Bool { peerEnded + window - peerMayOpen >= max(window / 4, 1) }
+  }
+
+  private var bidirectional: Quota
+  private var oneWay: Quota
+
+  init(opensOdd: Bool, local: ConnectionLimits, peer: ConnectionLimits) {
     self.opensOdd = opensOdd
-    self.mayOpen = mayOpen
-    self.peerMayOpen = peerMayOpen
+    bidirectional = Quota(mayOpen: peer.streams, window: local.streams)
+    oneWay = Quota(mayOpen: peer.oneWayStreams, window: local.oneWayStreams)
+  }
+
+  subscript(isOneWay isOneWay: Bool) -> Quota {
+    get { isOneWay ? oneWay : bidirectional }
+    _modify { if isOneWay { yield &oneWay } else { yield &bidirectional } }
   }
 
   var count: Int { streams.count }

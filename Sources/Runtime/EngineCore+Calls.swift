@@ -8,6 +8,8 @@ internal import MeshSession
 struct PendingCall {
   enum Purpose {
     case open(service: String)
+    /// Senders of messages are settled with the gate that the case carries.
+    case sender(service: String, lane: Lane, Gate<MessageSender>)
     /// Nothing but the connection: a ping follows.
     case ping
   }
@@ -42,6 +44,14 @@ extension EngineCore {
     for call in take({ $0.peer == id }) {
       switch call.purpose {
       case .ping: call.gate.settle(.success(nil))
+      case .sender(let service, let lane, let gate):
+        gate.settle(
+          Result { () throws(MeshError) -> MessageSender in
+            do throws(MessageError) {
+              return try makeSender(to: id, key: call.key, service: service, lane: lane)
+            } catch { throw MeshError(error, peer: call.key) }
+          }.mapError { $0 })
+        call.gate.settle(.success(nil))
       case .open(let service):
         do throws(StreamError) {
           let handle = try node.openStream(to: id, service: service)
@@ -149,6 +159,18 @@ extension MeshStatus.Peer {
 }
 
 extension MeshError {
+  init(_ error: MessageError, peer: PublicKey) {
+    self =
+      switch error {
+      case .tooLarge(let bytes, let limit): .tooLarge(bytes: bytes, limit: limit)
+      case .full: .busy
+      case .unsupported: .unsupported(peer, "messages")
+      case .badServiceName(let bytes): .invalidPeer("a service name has 1 to 255 bytes, not \(bytes)")
+      case .tooManyServices(let limit): .tooManyServices(limit: limit)
+      case .closed(let reason): .disconnected(peer, .closed(reason))
+      }
+  }
+
   init(_ error: StreamError, peer: PublicKey) {
     self =
       switch error {

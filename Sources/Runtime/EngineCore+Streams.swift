@@ -63,6 +63,10 @@ extension EngineCore {
     case .unreachable(let id): retryCalls(to: id)
     case .disconnected(let id, let reason): disconnected(id, reason)
     case .pong(let id, let token, let roundTrip, let source): pong(id, token, roundTrip, source)
+    case .messages(let inbox, let service, let peer): readable(inbox, service: service, peer: peer, datagrams: false)
+    case .datagrams(let inbox, let service, let peer): readable(inbox, service: service, peer: peer, datagrams: true)
+    case .messagesWritable(let id, let lane): messagesWritable(id, lane)
+    case .messagesDelivered(let id): messagesDelivered(id)
     case .strangerAdded, .strangerRemoved: break
     }
   }
@@ -107,6 +111,7 @@ extension EngineCore {
   }
 
   private func disconnected(_ id: PeerID, _ reason: DisconnectReason) {
+    failMessages(to: id, reason)
     let failure = StreamFailure.disconnected(reason)
     for stream in streams.values where stream.handle.peer == id {
       stream.pipe.engineFailWriting(failure)

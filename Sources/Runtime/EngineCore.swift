@@ -26,6 +26,13 @@ final class EngineCore {
   var tokens: [StreamHandle: UInt64] = [:]
   var nextToken: UInt64 = 1
   var incoming: [String: AsyncStream<MeshStream>.Continuation] = [:]
+  /// Senders of messages by the token of their box, and tokens by channel; inboxes of services likewise.
+  var senders: [UInt64: EngineSender] = [:]
+  var senderTokens: [ChannelHandle: UInt64] = [:]
+  var inboxes: [UInt64: EngineInbox] = [:]
+  var inboxTokens: [InboxKey: UInt64] = [:]
+  /// Who waits until a peer has every message.
+  var deliveries: [PeerID: [Gate<Void>]] = [:]
   /// Calls that wait for a connection.
   var opening: [PendingCall] = []
   var pings: [UInt64: PendingPing] = [:]
@@ -41,14 +48,14 @@ final class EngineCore {
   private static let socketToken: UInt64 = 1
 
   init(
-    node: consuming Node, socket: consuming UDPSocket, poller: consuming Poller, mailbox: Mailbox,
+    node: consuming Node, socket: consuming UDPSocket, poller: consuming Poller, mailbox: Mailbox, readyList: ReadyList,
     timestamps: TimestampFile?, logger: Logger
   ) throws(SocketError) {
     self.mailbox = mailbox
     self.timestamps = timestamps
     lastTimestamp = node.lastTimestamp
     self.logger = logger
-    readyPipes = ReadyList(doorbell: poller.doorbell)
+    readyPipes = readyList
     try poller.add(socket.descriptor, token: Self.socketToken)
     received = try ReceiveBatch()
     outgoing = try SendBatch()
@@ -82,6 +89,9 @@ final class EngineCore {
     for ping in pings.values { ping.gate.settle(.failure(MeshError.closed)) }
     for continuation in incoming.values { continuation.finish() }
     for stream in streams.values { stream.fail(.disconnected(.closed(.closedLocally(code: .goingAway, reason: "")))) }
+    for sender in senders.values { sender.sender.box.fail(MeshError.closed) }
+    for inbox in inboxes.values { inbox.box.end() }
+    for gate in deliveries.values.joined() { gate.settle(.failure(MeshError.closed)) }
     mailbox.close()
     for act in mailbox.drain() { act(self) }
   }
@@ -181,7 +191,15 @@ final class EngineCore {
 
   private func attendPipes() {
     readyPipes.drain(into: &drained)
-    for token in drained { streams[token].map(attend) }
+    for token in drained {
+      if let stream = streams[token] {
+        attend(stream)
+      } else if let sender = senders[token] {
+        attend(sender)
+      } else if let inbox = inboxes[token] {
+        attend(inbox)
+      }
+    }
   }
 
   /// Tells the peers, and ends the loop.

@@ -3,6 +3,7 @@ public import Logging
 internal import MeshCrypto
 public import MeshNode
 public import MeshPrimitives
+public import MeshReliability
 internal import MeshSession
 public import ServiceLifecycle
 internal import Synchronization
@@ -62,6 +63,7 @@ public final class Mesh: Sendable {
   public let derivedAddress: IPAddress
 
   private let mailbox: Mailbox
+  let readyList: ReadyList
   private let thread: EngineThread
   private let timestamps: TimestampFile?
   private let reporting: Task<Void, Never>?
@@ -112,8 +114,9 @@ public final class Mesh: Sendable {
       self.port = socket.local.port
       let poller = try Poller()
       mailbox = Mailbox(doorbell: poller.doorbell)
+      readyList = ReadyList(doorbell: poller.doorbell)
       let core = try EngineCore(
-        node: node, socket: socket, poller: poller, mailbox: mailbox, timestamps: timestamps,
+        node: node, socket: socket, poller: poller, mailbox: mailbox, readyList: readyList, timestamps: timestamps,
         logger: configuration.logger)
       var waiting: [String: AsyncStream<MeshStream>] = [:]
       for (service, access) in configuration.services {
@@ -151,6 +154,20 @@ public final class Mesh: Sendable {
   ) async throws -> MeshStream {
     try await connect(key, .open(service: service), timeout: timeout)!
   }
+
+  /// Where messages and datagrams for a service of a peer are sent to, connecting first if need be. One for all who ask,
+  /// until the connection ends; then its calls throw, and this is asked again.
+  /// - Throws: as ``open(_:at:timeout:)`` does.
+  public func sender(
+    _ service: String, to key: PublicKey, lane: Lane = .message, timeout: Duration = .seconds(10)
+  ) async throws -> MessageSender {
+    let gate = Gate<MessageSender>()
+    _ = try await connect(key, .sender(service: service, lane: lane, gate), timeout: timeout)
+    return try await gate.value()
+  }
+
+  /// Has `act` run on the engine thread, soon; `false` when the mesh is closed.
+  func post(_ act: @escaping @Sendable (EngineCore) -> Void) -> Bool { mailbox.post(act) }
 
   private func connect(
     _ key: PublicKey, _ purpose: PendingCall.Purpose, timeout: Duration

@@ -19,6 +19,12 @@ public enum MeshError: Error, Equatable, Sendable {
   case notWritable
   /// As many streams are open as the peer allows.
   case tooManyStreams(limit: UInt64)
+  /// A message or datagram, in bytes, that is longer than fits.
+  case tooLarge(bytes: Int, limit: Int)
+  /// As many services of one peer are sent to as a connection can tell apart.
+  case tooManyServices(limit: Int)
+  /// The peer's software has not what is asked for: messages, or datagrams.
+  case unsupported(PublicKey, String)
   /// Two tasks read, or two write, the same stream at once.
   case busy
   case invalidPeer(String)
@@ -41,6 +47,9 @@ extension MeshError: CustomStringConvertible {
     case .reset(let code): "the peer gave the stream up (code \(code))"
     case .notWritable: "the stream was finished here: nothing more can be written to it"
     case .tooManyStreams(let limit): "the peer allows \(limit) open streams and no more"
+    case .tooLarge(let bytes, let limit): "\(bytes) bytes are too many: \(limit) fit"
+    case .tooManyServices(let limit): "messages go to \(limit) services of a peer and no more"
+    case .unsupported(let key, let what): "peer \(key) does not understand \(what): its software is older"
     case .busy: "two tasks use the same direction of a stream at once"
     case .invalidPeer(let problem): problem
     case .portInUse(let port): "UDP port \(port) is in use; choose another, or 0 for any"

@@ -5,7 +5,7 @@ import MeshSimulation
 import Testing
 
 /// One connection, and packets made by hand in the name of its peer, whose streams are odd.
-private final class Victim {
+final class Victim {
   var connection: Connection
   let pool: ChunkPool
   var now = Instant(nanoseconds: 1_000_000_000_000)
@@ -161,6 +161,7 @@ private final class Victim {
   @Test func `too many streams end the connection`() throws {
     var configuration = Configuration()
     configuration.local.streams = 10
+    configuration.local.oneWayStreams = 2
     let victim = Victim(configuration)
     try victim.stream(9 << 2 | 1, offset: 0, [1])
     #expect(victim.connection.streamCount == 10)
@@ -170,7 +171,10 @@ private final class Victim {
     let second = Victim(configuration)
     #expect(throws: ConnectionError.self) { try second.stream(.max & ~2, offset: 0, [1]) }
     let third = Victim(configuration)
-    #expect(throws: ConnectionError.self) { try third.stream(3, offset: 0, [1]) }
+    try third.stream(1 << 2 | 3, offset: 0, [1])
+    #expect(throws: ConnectionError.tooManyStreams(StreamID(rawValue: 11), limit: 2)) {
+      try third.stream(2 << 2 | 3, offset: 0, [1])
+    }
   }
 
   @Test func `frames for streams that this side never opened end the connection`() throws {
@@ -188,7 +192,9 @@ private final class Victim {
   }
 
   @Test func `thousands of single bytes with gaps cost a capped amount`() throws {
-    let victim = Victim()
+    var configuration = Configuration()
+    configuration.local = ConnectionLimits(data: 8 << 20, streamData: 4 << 20)
+    let victim = Victim(configuration)
     var refused = 0
     for index in 0..<20_000 as Range<UInt64> where try victim.stream(1, offset: 1 + index * 200, [7]) == .noRoom {
       refused += 1
@@ -201,7 +207,7 @@ private final class Victim {
       try victim.stream(1, offset: index * 1_800, window, service: index == 0 ? "x" : "")
     }
     #expect(victim.events.contains(.readable(StreamID(rawValue: 1))))
-    let sparse = Victim()
+    let sparse = Victim(configuration)
     for index in 0..<1_024 as Range<UInt64> { try sparse.stream(1, offset: index * 4_096 + 5, [7]) }
     #expect(sparse.pool.used == 1_024)
     #expect(sparse.connection.closeReason == nil)
@@ -302,8 +308,7 @@ private final class Victim {
   @Test func `foreign frames are reported and packets without number are left alone`() throws {
     let victim = Victim()
     let outcome = try victim.take { output in
-      PacketWriter.writeDatagram(channel: 1, service: [UInt8]().bytes, dataLength: 1, to: &output)
-      output.append(UInt8(1))
+      PacketWriter.writePathProbe(1, to: &output)
     }
     #expect(outcome == .accepted(hasForeignFrames: true))
     let unnumbered = [UInt8](capacity: 100) { PacketWriter.writePing(to: &$0) }

@@ -65,7 +65,7 @@ import Testing
     let (client, server) = try await Self.pair()
     let streams = server.incoming("bulk")
     _ = try await server.status()
-    let data = (0..<3_000_000).map { UInt8(truncatingIfNeeded: $0 &* 7 ^ $0 >> 9) }
+    let data = (0..<1_000_000).map { UInt8(truncatingIfNeeded: $0 &* 7 ^ $0 >> 9) }
     let stream = try await client.open("bulk", at: server.publicKey)
     try await stream.write(data)
     try await stream.finish()

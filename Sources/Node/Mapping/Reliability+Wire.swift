@@ -1,11 +1,19 @@
+internal import MeshPacket
 internal import MeshPrimitives
 internal import MeshReliability
 internal import MeshWire
 
 extension ConnectionLimits {
   /// What a peer's `Hello` allows us.
-  init(_ limits: Wire.Limits) {
-    self.init(data: limits.maxData, streamData: limits.maxStreamData, streams: limits.maxBidirectionalStreams)
+  /// - Parameter frames: the fields of `Packet` that the peer understands, as bits.
+  init(_ limits: Wire.Limits, frames: UInt64) {
+    func understands(_ field: UInt32) -> Bool { frames >> UInt64(field) & 1 == 1 }
+    self.init(
+      data: min(limits.maxData, PacketLimits.maxOffset), streamData: min(limits.maxStreamData, PacketLimits.maxOffset),
+      streams: min(limits.maxBidirectionalStreams, 1 << 60),
+      oneWayStreams: min(limits.maxUnidirectionalStreams, 1 << 60),
+      message: understands(FieldNumber.messages) ? limits.maxMessage : 0,
+      datagram: understands(FieldNumber.datagrams) ? limits.maxDatagram : 0)
   }
 }
 
@@ -16,6 +24,9 @@ extension Wire.Limits {
     maxData = configuration.local.data
     maxStreamData = configuration.local.streamData
     maxBidirectionalStreams = configuration.local.streams
+    maxUnidirectionalStreams = configuration.local.oneWayStreams
+    maxMessage = configuration.local.message
+    maxDatagram = configuration.local.datagram
     maxPacket = 65_507
     maxAckDelay = UInt64(max(0, configuration.maximumAckDelay.wholeNanoseconds / 1000))
   }

@@ -1,0 +1,27 @@
+/// A message of which pieces have come, or all of them and not yet its turn.
+final class IncomingMessage {
+  /// What a message takes of the connection's window besides its bytes, so that a flood of small ones is bounded, too.
+  static let overhead: UInt64 = 128
+
+  /// What a message of `size` bytes takes of the connection's window. `size` is below 2^62.
+  static func cost(of size: UInt64) -> UInt64 { size + overhead }
+
+  let id: UInt64
+  /// Bytes of the whole message.
+  let size: UInt64
+  let lane: Lane
+  /// 0: unordered.
+  let sequence: UInt64
+  unowned let channel: IncomingChannel
+  var buffer = ReceiveBuffer()
+
+  init(id: UInt64, size: UInt64, lane: Lane, sequence: UInt64, channel: IncomingChannel) {
+    self.id = id
+    self.size = size
+    self.lane = lane
+    self.sequence = sequence
+    self.channel = channel
+  }
+
+  var isComplete: Bool { buffer.contiguous == size }
+}

@@ -1,0 +1,166 @@
+internal import MeshNode
+internal import MeshPrimitives
+internal import MeshReliability
+internal import MeshSession
+
+/// A sender at the edge of the engine.
+final class EngineSender {
+  let channel: ChannelHandle
+  let sender: MessageSender
+
+  init(channel: ChannelHandle, sender: MessageSender) {
+    self.channel = channel
+    self.sender = sender
+  }
+}
+
+/// The messages, or the datagrams, of a service at the edge of the engine.
+final class EngineInbox {
+  let box: MessageBox<MeshMessage>
+  let isForDatagrams: Bool
+  /// Where something waits to be read, in turn, and whose it is.
+  var waiting: [(inbox: InboxHandle, peer: PublicKey)] = []
+
+  init(box: MessageBox<MeshMessage>, isForDatagrams: Bool) {
+    self.box = box
+    self.isForDatagrams = isForDatagrams
+  }
+}
+
+extension EngineCore {
+  // MARK: - Sending
+
+  /// The sender for a service and lane of a connected peer: one for all who ask.
+  func makeSender(
+    to id: PeerID, key: PublicKey, service: String, lane: Lane
+  ) throws(MessageError) -> MessageSender {
+    let channel = try node.messageChannel(to: id, service: service, lane: lane)
+    if let token = senderTokens[channel], let known = senders[token] { return known.sender }
+    let box = MessageBox<OutgoingMessage>(ready: readyPipes)
+    box.token = nextToken
+    let sender = MessageSender(
+      peer: key, service: service, lane: lane, box: box, longestMessage: try node.longestMessage(on: channel),
+      longestDatagram: try node.longestDatagram(on: channel))
+    senders[nextToken] = EngineSender(channel: channel, sender: sender)
+    senderTokens[channel] = nextToken
+    nextToken += 1
+    return sender
+  }
+
+  /// From the tasks to the connection, as far as it has room.
+  func attend(_ sender: EngineSender) {
+    sender.sender.box.attend()
+    takeMessages(sender)
+  }
+
+  private func takeMessages(_ sender: EngineSender) {
+    sender.sender.box.drain { item in
+      do throws(MessageError) {
+        switch item {
+        case .message(let bytes, let ordered): try node.send(bytes.bytes, on: sender.channel, ordered: ordered)
+        case .datagram(let bytes): try node.sendDatagram(bytes.bytes, on: sender.channel)
+        }
+        return true
+      } catch .full {
+        // A message waits for room; a datagram is not worth it.
+        if case .datagram = item { return true }
+        return false
+      } catch {
+        // A datagram for which the path has become too narrow. What ends a connection is told by an event.
+        return true
+      }
+    }
+    if let limit = try? node.longestDatagram(on: sender.channel) {
+      sender.sender.datagramLimit.store(limit, ordering: .relaxed)
+    }
+  }
+
+  func messagesWritable(_ peer: PeerID, _ lane: Lane) {
+    for token in senderTokens.values.sorted() {
+      if let sender = senders[token], sender.channel.peer == peer, sender.sender.lane == lane { takeMessages(sender) }
+    }
+  }
+
+  func messagesDelivered(_ peer: PeerID) {
+    for gate in deliveries.removeValue(forKey: peer) ?? [] { gate.settle(.success(())) }
+  }
+
+  /// Settles the gate when the peer has all messages that were sent to it.
+  func awaitDelivery(to key: PublicKey, gate: Gate<Void>) {
+    guard let peer = node.peer(for: key) else { return gate.settle(.failure(MeshError.unknownPeer(key))) }
+    for token in senderTokens.values.sorted() {
+      if let sender = senders[token], sender.channel.peer == peer { takeMessages(sender) }
+    }
+    guard node.notifyWhenDelivered(to: peer) else {
+      return gate.settle(.failure(MeshError.disconnected(key, .closed(.peerVanished))))
+    }
+    deliveries[peer, default: []].append(gate)
+  }
+
+  func failMessages(to id: PeerID, _ reason: DisconnectReason) {
+    for (channel, token) in senderTokens where channel.peer == id {
+      guard let sender = senders.removeValue(forKey: token)?.sender else { continue }
+      sender.box.fail(MeshError.disconnected(sender.peer, reason))
+      senderTokens[channel] = nil
+    }
+    for gate in deliveries.removeValue(forKey: id) ?? [] {
+      guard let key = node.status(of: id)?.publicKey else { continue }
+      gate.settle(.failure(MeshError.disconnected(key, reason)))
+    }
+  }
+
+  // MARK: - Receiving
+
+  /// Opens the service for messages, or for datagrams; the box of whoever asked before ends.
+  func receive(_ service: String, access: ServiceAccess, datagrams: Bool, box: MessageBox<MeshMessage>) {
+    let key = InboxKey(service: service, isForDatagrams: datagrams)
+    if let old = inboxTokens[key] { inboxes.removeValue(forKey: old)?.box.end() }
+    inboxes[nextToken] = EngineInbox(box: box, isForDatagrams: datagrams)
+    inboxTokens[key] = nextToken
+    box.token = nextToken
+    nextToken += 1
+    node.setService(service, access: access)
+  }
+
+  func readable(_ inbox: InboxHandle, service: String, peer: PublicKey, datagrams: Bool) {
+    guard let token = inboxTokens[InboxKey(service: service, isForDatagrams: datagrams)], let target = inboxes[token]
+    else { return node.discardInbox(inbox) }
+    target.waiting.append((inbox, peer))
+    deliver(target)
+  }
+
+  func attend(_ inbox: EngineInbox) {
+    inbox.box.attend()
+    deliver(inbox)
+  }
+
+  /// From the connections to the tasks, one message of each peer in turn, as far as there is room.
+  private func deliver(_ target: EngineInbox) {
+    target.box.fill {
+      while !target.waiting.isEmpty {
+        let (inbox, peer) = target.waiting.removeFirst()
+        guard let bytes = read(inbox, datagrams: target.isForDatagrams) else { continue }
+        target.waiting.append((inbox, peer))
+        return (MeshMessage(peer: peer, bytes: bytes), bytes.count)
+      }
+      return nil
+    }
+  }
+
+  private func read(_ inbox: InboxHandle, datagrams: Bool) -> [UInt8]? {
+    let size = datagrams ? node.nextDatagramSize(inbox) : node.nextMessageSize(inbox)
+    var isThere = false
+    let bytes = Array(capacity: size ?? 0) { output in
+      // Asked for also when there is none: only then the next one is told.
+      let read = datagrams ? node.readDatagram(inbox, into: &output) : node.readMessage(inbox, into: &output)
+      isThere = read != nil
+    }
+    return isThere ? bytes : nil
+  }
+}
+
+/// Names an inbox of the engine.
+struct InboxKey: Hashable {
+  let service: String
+  let isForDatagrams: Bool
+}
