@@ -46,6 +46,7 @@ let package = Package(
     product("MeshRuntime"),
     product("MeshTraversal"),
     product("MeshSimulation"),
+    product("MeshNodeSimulation"),
     product("MeshCommands"),
     .executable(name: "pnet", targets: ["pnet"]),
     .plugin(name: "GenerateWire", targets: ["GenerateWire"]),
@@ -125,19 +126,25 @@ let package = Package(
       "Commands",
       [
         "MeshPrimitives", "MeshCrypto", "MeshRouting", "MeshNode", "MeshRuntime", "MeshSTUN", "MeshTraversal",
-        "MeshCompression", "MeshDictionaryFiles", .product(name: "Logging", package: "swift-log"),
+        "MeshCompression", "MeshDictionaryFiles", "MeshSimulation", "MeshNodeSimulation", .product(name: "Logging", package: "swift-log"),
       ]),
     .executableTarget(
       name: "pnet",
       dependencies: [
         "MeshCommands", "MeshCompression", "MeshPrimitives", "MeshRouting", "MeshRuntime", "MeshTURN", "MeshICE",
-        "MeshTraversal",
+        "MeshTraversal", "MeshNodeSimulation",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/pnet", swiftSettings: settings),
 
     // Virtual networks.
     layer("Simulation", ["MeshPrimitives"]),
+    // Whole nodes in them. Apart, so that the tests of small layers do not build the node.
+    layer(
+      "NodeSimulation",
+      [
+        "MeshPrimitives", "MeshCrypto", "MeshSession", "MeshPacket", "MeshReliability", "MeshNode", "MeshSimulation",
+      ]),
 
     // Regenerate the C code from proto/, and check that it is fresh.
     .plugin(
@@ -176,6 +183,11 @@ let package = Package(
       "Node",
       [
         "MeshPrimitives", "MeshCrypto", "MeshSession", "MeshPacket", "MeshReliability", "MeshRouting", "MeshSimulation",
+      ]),
+    tests(
+      "NodeSimulation",
+      [
+        "MeshPrimitives", "MeshCrypto", "MeshSession", "MeshPacket", "MeshReliability", "MeshNode", "MeshSimulation",
       ]),
     tests("Commands", ["MeshPrimitives", "MeshRouting", "MeshRuntime", "MeshCompression"]),
   ],

@@ -19,6 +19,8 @@ struct HelloExchange {
   private(set) var peerIncarnation: UInt64?
   /// The peer's `Hello` has come on the current key pair.
   private(set) var heard = false
+  /// The peer's last `Hello` names us as we are called now: what it sends belongs to this connection, not to an earlier one.
+  private(set) var knowsUs = false
   /// The peer has heard ours, with our incarnation in it.
   private(set) var acknowledged = false
   private(set) var due = Instant.distantFuture
@@ -31,6 +33,7 @@ struct HelloExchange {
   /// A new key pair: the exchange begins again. What is known of the peer stays.
   mutating func begin(now: Instant) {
     heard = false
+    knowsUs = false
     acknowledged = false
     attempts = 0
     due = now
@@ -39,6 +42,7 @@ struct HelloExchange {
   /// The connection is over: the next one begins with an exchange of its own, when either side wants it.
   mutating func connectionEnded() {
     heard = false
+    knowsUs = false
     acknowledged = false
     due = .distantFuture
   }
@@ -87,6 +91,7 @@ struct HelloExchange {
     peerIncarnation = incarnation
     kind = .mesh
     heard = true
+    knowsUs = mirrored == own
     if peerHeard, mirrored == own, !acknowledged {
       acknowledged = true
       outcome.completed = true

@@ -103,6 +103,7 @@ extension Node {
     let wasConnected = peer.isConnected
     peer.isConnected = false
     peer.connection = nil
+    peer.vanishing = .distantFuture
     peer.mtu.end()
     if reason != .peerRestarted {
       peer.ownIncarnation = max(entropy.nextUInt64(), 1)

@@ -78,7 +78,7 @@ extension Node {
   private mutating func receivePacket(
     _ message: RawSpan, of peer: NodePeer, from source: SocketAddress, ecn: ECN, now: Instant
   ) {
-    guard let connection = peer.connection, peer.hello.heard else {
+    guard let connection = peer.connection, peer.hello.knowsUs else {
       return receiveUnconnected(message, of: peer, from: source, now: now)
     }
     let outcome: PacketOutcome

@@ -45,6 +45,11 @@ extension Node {
     while let slot = deadlines.popDue(at: now) {
       guard let peer = peers[Int(slot)] else { continue }
       if peer.connectDeadline <= now { giveUpConnecting(peer) }
+      if peer.isConnected, peer.vanishing <= now {
+        // It could not even ask whether the peer is there.
+        peer.connection?.machine.peerVanished()
+        pumpConnection(of: peer, now: now)
+      }
       if peer.isConnected, let connection = peer.connection, let due = connection.machine.deadline, due <= now {
         connection.machine.handleTimeout(now: now)
         // Several probes in a row went unanswered: perhaps the path carries small packets only.
@@ -118,9 +123,13 @@ extension Node {
   private mutating func nextBurst(to peer: NodePeer, into output: inout OutputRawSpan, now: Instant) -> Burst? {
     guard peer.isConnected, let connection = peer.connection else { return nil }
     guard device.canSend(to: peer.id, now: now), let destination = device.endpoint(of: peer.id) else {
-      if connection.machine.wantsToSend() { device.startHandshake(with: peer.id, now: now) }
+      if connection.machine.wantsToSend() {
+        device.startHandshake(with: peer.id, now: now)
+        if peer.vanishing == .distantFuture { peer.vanishing = now + configuration.connection.vanishedAfter }
+      }
       return nil
     }
+    peer.vanishing = .distantFuture
     let size = peer.mtu.current
     var segments = 0
     while segments < Self.segmentsPerBurst, output.freeCapacity >= size {

@@ -46,8 +46,9 @@ public struct Node: ~Copyable {
   }
 
   public let configuration: Configuration
-  /// Drawn at start: tells peers whether this is still the node that they know. Never 0.
-  public let incarnation: UInt64
+  /// Tells peers whether this is still the node that they know. Drawn at start, and again for peers to come when one is
+  /// forgotten: that one may have a connection under the old value, and would go on with it when it is listed again. Never 0.
+  public private(set) var incarnation: UInt64
   /// The IPv6 address that belongs to the node's key.
   public let derivedAddress: IPAddress
   /// Datagrams and packets dropped above the session layer, by reason.
@@ -190,6 +191,7 @@ public struct Node: ~Copyable {
     allowedIPs.removeAll(of: peer.id.slot)
     deadlines.cancel(peer.id.slot)
     peers[Int(peer.id.slot)] = nil
+    incarnation = max(entropy.nextUInt64(), 1)
   }
 
   mutating func markReady(_ peer: NodePeer) {

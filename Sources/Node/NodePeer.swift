@@ -20,6 +20,8 @@ final class NodePeer {
   var isConnected = false
   /// Somebody waits for the connection until then.
   var connectDeadline = Instant.distantFuture
+  /// The connection has something to say and there are no keys: it ends then.
+  var vanishing = Instant.distantFuture
   var mtu = PathMTU()
   /// Field numbers of `Packet` that the peer understands, as bits 0 to 63.
   var frames: UInt64 = 0
@@ -45,6 +47,7 @@ final class NodePeer {
 
   var deadline: Instant {
     var earliest = min(min(hello.due, mtu.due), connectDeadline)
+    if isConnected { earliest = min(earliest, vanishing) }
     if isConnected, let due = connection?.machine.deadline { earliest = min(earliest, due) }
     return earliest
   }

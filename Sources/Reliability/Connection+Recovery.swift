@@ -64,6 +64,7 @@ extension Connection {
     forgetSettled(now: now)
     if arrival.asked {
       timeouts = 0
+      asks = 0
       probes = 0
       unansweredSince = unanswered > 0 ? now : nil
     }

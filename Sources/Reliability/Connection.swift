@@ -101,6 +101,10 @@ public struct Connection: ~Copyable {
   var unanswered = 0
   var unansweredSince: Instant?
   var lastAskedAt = Instant(nanoseconds: 0)
+  /// How often something was sent that asks for an acknowledgement, each time when the one before had had the time to be
+  /// answered; since the last acknowledgement.
+  var asks = 0
+  var askedAt = Instant(nanoseconds: .min)
   var largestAcked: UInt64 = 0
   var ackedNumbers = RangeSet()
   /// Packets below are acknowledged or lost.
@@ -259,10 +263,14 @@ public struct Connection: ~Copyable {
     return result
   }
 
-  /// Only after a few probes went unanswered: a machine that slept must have had the chance to ask.
+  /// Only after a few probes went unanswered: a machine that slept must have had the chance to ask. New data that leaves
+  /// before a probe is due puts that off, time and again, so it counts as well.
   private var vanishingAt: Instant? {
-    guard timeouts >= 3, let since = unansweredSince else { return nil }
-    return since + configuration.vanishedAfter
+    guard let since = unansweredSince else { return nil }
+    let vanishing = since + configuration.vanishedAfter
+    if timeouts >= 3 { return vanishing }
+    guard asks > 3 else { return nil }
+    return max(vanishing, askedAt.advanced(nanoseconds: rtt.probeTimeout(maximumAckDelay: maximumAckDelay)))
   }
 
   /// Does what is due at `now`. Harmless when nothing is.

@@ -52,6 +52,6 @@ struct PNet: AsyncParsableCommand {
     subcommands: [
       GenerateKey.self, DerivePublicKey.self, Up.self, Down.self, Status.self, PeerCommand.self, Ping.self, Send.self,
       Receive.self, Cat.self, Serve.self, Bench.self, Netcheck.self, STUNServerCommand.self,
-      TURNServerCommand.self, ICECommand.self, Dict.self, DemoCommand.self,
+      TURNServerCommand.self, ICECommand.self, Dict.self, Simulate.self, DemoCommand.self,
     ])
 }
