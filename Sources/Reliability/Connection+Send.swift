@@ -111,7 +111,7 @@ extension Connection {
     bytesInFlight += size
     if unanswered == 0 { unansweredSince = now }
     unanswered += 1
-    if now.nanoseconds(since: askedAt) > rtt.probeTimeout(maximumAckDelay: maximumAckDelay) {
+    if now.nanoseconds(since: askedAt) > path.rtt.probeTimeout(maximumAckDelay: maximumAckDelay) {
       asks += 1
       askedAt = now
     }

@@ -270,7 +270,7 @@ public struct Connection: ~Copyable {
     let vanishing = since + configuration.vanishedAfter
     if timeouts >= 3 { return vanishing }
     guard asks > 3 else { return nil }
-    return max(vanishing, askedAt.advanced(nanoseconds: rtt.probeTimeout(maximumAckDelay: maximumAckDelay)))
+    return max(vanishing, askedAt.advanced(nanoseconds: path.rtt.probeTimeout(maximumAckDelay: maximumAckDelay)))
   }
 
   /// Does what is due at `now`. Harmless when nothing is.
