@@ -25,6 +25,7 @@ extension SimulatedNetwork {
   }
 
   private func checkProgress(_ recovery: Duration) {
+    checkLetters(recovery)
     for number in openFlows where violation == nil {
       let flow = flows[number]
       guard !flow.isBroken, hosts[flow.sender].state == .up, hosts[flow.receiver].state == .up else { continue }

@@ -82,6 +82,10 @@ struct Conversation {
   var flow = -1
   /// When the newest message that arrived was sent; checked after faults.
   var deliveredSent = Instant(nanoseconds: .min)
+  /// Messages that have not come, oldest first; when one last came, and the newest of the ordered ones that did.
+  var letters = NumberQueue()
+  var deliveredAt = Instant(nanoseconds: .min)
+  var lastOrdered = -1
   /// Bytes to be moved in bulk once there is a connection.
   var transfers: [UInt64] = []
 }

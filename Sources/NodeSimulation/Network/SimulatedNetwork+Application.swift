@@ -42,7 +42,9 @@ extension SimulatedNetwork {
       if let flow = host.sending[stream] { acknowledged(flow, stream, at: host) }
     case .reset(_, let code), .stopped(_, let code):
       fail(.wrongEnd, host: host.index, "a stream was reset or stopped with \(code), and nobody asked for it")
-    case .pong: break
+    case .messages(let inbox, _, let key): readMessages(inbox, datagrams: false, by: key, at: host)
+    case .datagrams(let inbox, _, let key): readMessages(inbox, datagrams: true, by: key, at: host)
+    case .messagesWritable, .messagesDelivered, .pong: break
     case .strangerAdded, .strangerRemoved:
       fail(.impossible, host: host.index, "a stranger was let in where only listed peers are")
     }
@@ -96,6 +98,7 @@ extension SimulatedNetwork {
     }
     for index in host.conversations.indices where other == nil || host.conversations[index].other == other {
       host.conversations[index].flow = -1
+      endLetters(index, of: host)
     }
     if let other {
       for (stream, number) in host.receiving where flows[number].sender == other { host.receiving[stream] = nil }
@@ -126,6 +129,8 @@ extension SimulatedNetwork {
     counts.messagesOffered += 1
     guard host.conversations[index].isConnected else { return counts.messagesRefused += 1 }
     switch traffic.carrier {
+    case .message, .unordered, .datagram:
+      if !sendLetter(traffic.size, traffic.carrier, index, of: host) { counts.messagesRefused += 1 }
     case .stream:
       if host.conversations[index].flow < 0 {
         guard let flow = open("m", .messages, index, of: host) else { return counts.messagesRefused += 1 }
@@ -294,7 +299,7 @@ extension SimulatedNetwork {
     return Int(number)
   }
 
-  private func matches(_ bytes: RawSpan, flow: Int, from position: UInt64) -> Bool {
+  func matches(_ bytes: RawSpan, flow: Int, from position: UInt64) -> Bool {
     let count = bytes.byteCount
     let content = content
     let wanted = content.bytes(of: flow, from: position, count: count)

@@ -50,6 +50,8 @@ public final class SimulatedNetwork {
   var flows: [Flow] = []
   /// Flows that are not over.
   var openFlows: [Int] = []
+  /// All messages and datagrams that were sent.
+  var letters: [Letter] = []
   let content = FlowContent()
   var isSilent = false
   var counts = Counts()

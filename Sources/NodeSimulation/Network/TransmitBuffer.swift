@@ -29,6 +29,14 @@ internal import MeshReliability
     return result
   }
 
+  /// Takes the next message or datagram; `false`: there is none.
+  func readMessage(_ inbox: InboxHandle, datagram: Bool, of node: inout Node) -> Bool {
+    var output = unsafe OutputRawSpan(buffer: memory, initializedCount: 0)
+    let size = datagram ? node.readDatagram(inbox, into: &output) : node.readMessage(inbox, into: &output)
+    count = unsafe output.finalize(for: memory)
+    return size != nil
+  }
+
   /// What was taken last.
   var bytes: RawSpan {
     @_lifetime(borrow self) get {

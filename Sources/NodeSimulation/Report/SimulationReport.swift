@@ -59,7 +59,9 @@ public struct SimulationReport: Encodable, Sendable {
 extension SimulatedNetwork {
   /// What came of the run so far.
   public var report: SimulationReport {
-    let waiting = openFlows.reduce(0) { $0 + (flows[$1].isBroken ? 0 : flows[$1].waiting) }
+    let waiting =
+      openFlows.reduce(0) { $0 + (flows[$1].isBroken ? 0 : flows[$1].waiting) }
+      + hosts.reduce(0) { $1.conversations.reduce($0) { $0 + $1.letters.count } }
     var nodeDrops: [String: UInt64] = [:]
     var handshakes: UInt64 = 0
     for host in hosts {

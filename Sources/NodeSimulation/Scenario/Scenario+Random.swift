@@ -29,6 +29,8 @@ extension Scenario {
     messages.size = 1 + Int(random.upTo(random.chance(0.1) ? 20_000 : 1500))
     messages.interval = .milliseconds(50 + random.upTo(1500))
     messages.carrier = random.pick(Carrier.allCases)
+    // More does not fit into the smallest packet.
+    if messages.carrier == .datagram { messages.size = min(messages.size, 900) }
     scenario.limit(&messages)
     scenario.messages = messages
     scenario.addClocks(&random)

@@ -9,6 +9,12 @@ public import MeshSimulation
 public struct Scenario: Equatable, Sendable {
   /// How messages of ``MessageTraffic`` travel.
   public enum Carrier: String, CaseIterable, Sendable {
+    /// As messages, one behind the other.
+    case message
+    /// As messages on lanes in turn, in any order.
+    case unordered
+    /// As datagrams, which may be lost.
+    case datagram
     /// All messages to a neighbour in one stream, one behind the other.
     case stream
     /// Each in a stream of its own.
@@ -20,7 +26,7 @@ public struct Scenario: Equatable, Sendable {
     /// Bytes.
     public var size = 200
     public var interval = Duration.seconds(1)
-    public var carrier = Carrier.stream
+    public var carrier = Carrier.message
 
     public init() {}
   }
