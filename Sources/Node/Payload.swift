@@ -49,7 +49,7 @@ enum Payload {
   }
 
   private static func framed(size: Int = 0, _ body: (inout OutputRawSpan) -> Void) -> [UInt8] {
-    Array(capacity: 2048) { output in
+    Array(capacity: max(2048, size)) { output in
       PayloadKind.writeTypedHeader(to: &output)
       body(&output)
       PayloadKind.pad(to: max(size, (output.byteCount + 15) & ~15), from: 0, in: &output)
