@@ -12,6 +12,8 @@ public import MeshSession
 extension Node {
   /// The most paths per peer.
   static let mostPaths = 4
+  /// Long packets lost in a row that tell of a narrow path.
+  static let mostLongLost = 8
   /// New candidates that a peer may make per second: each costs a probe to wherever it says that it is.
   private static let candidatesPerSecond = 4
 
@@ -109,8 +111,12 @@ extension Node {
           peer.paths[index].isWanted = false
           activate(index, of: peer, oldIsDead: false, now: now)
         } else {
-          choosePath(of: peer, now: now)
+          // What the path in use is like now decides.
+          peer.paths[peer.activePath].check(now: now)
         }
+      } else {
+        peer.connection?.machine.assume(roundTrip: .nanoseconds(peer.paths[index].roundTrip))
+        choosePath(of: peer, now: now)
       }
       markReady(peer)
       return true
@@ -150,7 +156,7 @@ extension Node {
   mutating func watchPath(of peer: NodePeer, now: Instant) {
     guard let connection = peer.connection, !peer.paths.isEmpty else { return }
     let timeouts = connection.machine.consecutiveProbeTimeouts
-    if timeouts >= 3 || connection.machine.longPacketsLost >= 20 {
+    if timeouts >= 3 || connection.machine.longPacketsLost >= Self.mostLongLost {
       // Perhaps it carries small packets only.
       if peer.paths[peer.activePath].mtu.collapse(now: now) { takeOverPacketSize(of: peer) }
     }

@@ -153,7 +153,8 @@ extension Node {
       case .relay: refuse(FieldNumber.relay, of: peer, now: now)
       case .ipFragment: refuse(FieldNumber.ipFragments, of: peer, now: now)
       case .other(let field, _): refuse(field, of: peer, now: now)
-      case .number, .stream, .message, .datagram, .maxData, .streamMaxData, .resetStream, .stopSending, .ping, .maxStreams,
+      case .number, .stream, .message, .datagram, .maxData, .streamMaxData, .resetStream, .stopSending, .ping,
+        .maxStreams,
         .dataBlocked, .streamDataBlocked, .streamsBlocked:
         break  // the connection's
       }

@@ -45,7 +45,8 @@ extension Node {
       endpoint: device.endpoint(of: id), allowedIPs: allowedIPs.prefixes(of: id.slot),
       session: device.statistics(of: id) ?? PeerStatistics(), connection: peer.connection?.machine.statistics,
       streams: peer.connection?.machine.streamCount ?? 0, packetSize: peer.packetSize,
-      validatedPaths: peer.paths.filter(\.isValidated).map(\.address), pathChanges: peer.pathChanges, software: peer.software,
+      validatedPaths: peer.paths.filter(\.isValidated).map(\.address), pathChanges: peer.pathChanges,
+      software: peer.software,
       observedAddress: peer.observedAddress)
   }
 }

@@ -80,7 +80,9 @@ extension Node {
       guard let peer = peers[Int(slot)], peer.isReady else { continue }
       peer.isReady = false
       pumpConnection(of: peer, now: now)
-      if let connection = peer.connection, connection.machine.longPacketsLost >= 20 { watchPath(of: peer, now: now) }
+      if let connection = peer.connection, connection.machine.longPacketsLost >= Self.mostLongLost {
+        watchPath(of: peer, now: now)
+      }
       sendControl(to: peer, now: now)
       if let burst = nextBurst(to: peer, into: &output, now: now) {
         // Whoever had a turn goes to the end of the line.
@@ -123,7 +125,10 @@ extension Node {
       return nil
     }
     peer.vanishing = .distantFuture
-    let size = peer.packetSize
+    // What asks again and again whether the peer is there must pass wherever anything does.
+    let size =
+      connection.machine.consecutiveProbeTimeouts >= 2
+      ? min(peer.packetSize, MTUDiscovery.minimum) : peer.packetSize
     var segments = 0
     while segments < Self.segmentsPerBurst, output.freeCapacity >= size {
       let written = appendPacket(of: connection, to: peer, size: size, into: &output, now: now)

@@ -8,7 +8,8 @@ enum Payload {
   /// Fields of `Packet` that this node understands, as `Hello` lists them.
   static let understood: [UInt32] = [
     FieldNumber.number, FieldNumber.ack, FieldNumber.streams, FieldNumber.messages, FieldNumber.datagrams,
-    FieldNumber.maxData, FieldNumber.streamMaxData, FieldNumber.resets, FieldNumber.stops, FieldNumber.pathProbe, FieldNumber.pathReply, FieldNumber.hello,
+    FieldNumber.maxData, FieldNumber.streamMaxData, FieldNumber.resets, FieldNumber.stops, FieldNumber.pathProbe,
+    FieldNumber.pathReply, FieldNumber.hello,
     FieldNumber.close, FieldNumber.ping, FieldNumber.maxStreams, FieldNumber.dataBlocked,
     FieldNumber.streamDataBlocked, FieldNumber.streamsBlocked, FieldNumber.padding,
   ]

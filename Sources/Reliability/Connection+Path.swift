@@ -12,6 +12,12 @@ extension Connection {
     path.packetSizeChanged(to: size)
   }
 
+  /// The round-trip time that probes have measured, to go by until acknowledgements tell.
+  public mutating func assume(roundTrip: Duration) {
+    guard !path.rtt.hasSample, roundTrip > .zero else { return }
+    path.rtt = RTTEstimator(initial: min(roundTrip.wholeNanoseconds, 10_000_000_000))
+  }
+
   /// Long packets lost since the last one that arrived, on this path. Many of them, while short ones arrive, tell of a path
   /// that has become narrower (RFC 8899 §4.3).
   public var longPacketsLost: Int { path.longLost }

@@ -55,8 +55,8 @@ extension Connection {
     if ack.largest > largestAcked {
       largestAcked = ack.largest
       if isOfPath {
-      (delivery.ecnPackets, delivery.cePackets) = path.validateECN(
-        ect0: ack.ect0, ect1: ack.ect1, ce: ack.ce, newlyMarked: arrival.marked)
+        (delivery.ecnPackets, delivery.cePackets) = path.validateECN(
+          ect0: ack.ect0, ect1: ack.ect1, ce: ack.ce, newlyMarked: arrival.marked)
       }
       if delivery.cePackets > 0 { congested(.marked, sentAt: sampledAt, now: now) }
     }
