@@ -33,6 +33,13 @@ let package = Package(
         .product(name: "Mesh" + $0, package: "pnet-mesh")
       },
       path: "Sources/RelayLoad"),
+    // Congestion controllers on simulated links; see scripts/bench-congestion.
+    .executableTarget(
+      name: "congestion-plots",
+      dependencies: ["Primitives", "Reliability", "Simulation"].map {
+        .product(name: "Mesh" + $0, package: "pnet-mesh")
+      },
+      path: "Sources/CongestionPlots"),
   ],
   swiftLanguageModes: [.v6]
 )

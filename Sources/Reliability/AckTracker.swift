@@ -31,10 +31,13 @@ struct AckTracker {
 
   private let every: Int
   private let maximumDelay: Int64
+  /// How long an acknowledgement waits for more packets.
+  private var patience: Int64
 
   init(every: Int, maximumDelay: Int64) {
     self.every = every
     self.maximumDelay = maximumDelay
+    patience = maximumDelay
   }
 
   /// Whether there is anything to report.
@@ -76,7 +79,13 @@ struct AckTracker {
     } else if pending >= every {
       isDue = true
     }
-    if deadline == nil { deadline = now.advanced(nanoseconds: maximumDelay) }
+    if deadline == nil { deadline = now.advanced(nanoseconds: patience) }
+  }
+
+  /// Lets acknowledgements come at least eight times per round trip, so that a sender with a small window is not stopped by
+  /// the wait for a batch; a millisecond is the shortest wait, and the agreed maximum the longest.
+  mutating func adapt(toRoundTrip nanoseconds: Int64) {
+    patience = min(max(nanoseconds / 8, 1_000_000), maximumDelay)
   }
 
   /// Nanoseconds that the newest packet has waited for its acknowledgement.

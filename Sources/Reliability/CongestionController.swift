@@ -1,5 +1,22 @@
 internal import MeshPrimitives
 
+/// What an acknowledgement tells a congestion controller.
+struct Delivery: Sendable {
+  /// Bytes of packets that arrived and were sent after ``CongestionController/recoveryStart``.
+  var bytes: Int
+  /// Whether the window, or the pacing that follows from it, was what held the sender back, so that it may grow (RFC 9002
+  /// §7.8).
+  var isLimited = true
+  /// When the newest packet that arrived was sent; `nil`: nothing newer than before.
+  var newestSentAt: Instant?
+  /// The round trip of that packet in nanoseconds, less the peer's delay; `nil`: not measured.
+  var roundTrip: Int64?
+  /// Packets that arrived with the mark that they were sent with, or with CE.
+  var ecnPackets: UInt64 = 0
+  /// Of these, with CE.
+  var cePackets: UInt64 = 0
+}
+
 /// What decides how many bytes may be in flight. Sans-IO and deterministic; sizes in bytes, times in nanoseconds.
 protocol CongestionController: Sendable {
   /// The most bytes that may be in flight.
@@ -8,10 +25,12 @@ protocol CongestionController: Sendable {
   /// Packets sent at or before this belong to a congestion event that was already answered (RFC 9002 §7.3.2).
   var recoveryStart: Instant? { get }
 
-  /// `bytes` that were sent after ``recoveryStart`` arrived, while the window was what held the sender back.
-  mutating func acknowledged(_ bytes: Int, rtt: RTTEstimator, now: Instant)
-  /// A packet sent at `sent` was lost or marked CE. Ignored when that event was already answered.
-  mutating func congestion(sentAt sent: Instant, now: Instant)
+  mutating func acknowledged(_ delivery: Delivery, rtt: RTTEstimator, now: Instant)
+  /// A packet sent at `sent` was lost. Ignored when that event was already answered.
+  mutating func lost(sentAt sent: Instant, now: Instant)
+  /// Packets up to the one sent at `sent` were marked CE. Ignored when that event was already answered, and by controllers
+  /// that answer the number of marks in ``acknowledged(_:rtt:now:)``.
+  mutating func marked(sentAt sent: Instant, now: Instant)
   /// Everything was lost for so long that the estimate of the path is void (RFC 9002 §7.6).
   mutating func persistentCongestion(now: Instant)
   /// The loss that caused the last reduction did not happen: the packet came late.
@@ -20,26 +39,41 @@ protocol CongestionController: Sendable {
 }
 
 /// The congestion controllers to choose from.
-public enum CongestionAlgorithm: Sendable, Equatable {
-  /// RFC 9002 §7, the reference.
+public enum CongestionAlgorithm: Sendable, Equatable, CaseIterable {
+  /// RFC 9002 §7, the reference, with HyStart++ (RFC 9406).
   case newReno
-  /// RFC 9438, the default.
+  /// RFC 9438, the default, with HyStart++ (RFC 9406).
   case cubic
+  /// LEDBAT++ (draft-irtf-iccrg-ledbat-plus-plus), for transfers in the background: it takes what others leave.
+  case ledbat
+  /// Prague (RFC 9331, draft-briscoe-iccrg-prague-congestion-control): marks ECT(1), and answers the part of packets that
+  /// came marked, for short queues on links that mark early. Where no marks come it is CUBIC.
+  case prague
 }
 
 /// The chosen controller, without an existential on the way of each packet.
 enum Congestion: Sendable {
   case newReno(NewReno)
   case cubic(Cubic)
+  case ledbat(LEDBAT)
+  case prague(Prague)
 
   init(_ algorithm: CongestionAlgorithm, packetSize: Int) {
-    self = algorithm == .cubic ? .cubic(Cubic(packetSize: packetSize)) : .newReno(NewReno(packetSize: packetSize))
+    self =
+      switch algorithm {
+      case .newReno: .newReno(NewReno(packetSize: packetSize))
+      case .cubic: .cubic(Cubic(packetSize: packetSize))
+      case .ledbat: .ledbat(LEDBAT(packetSize: packetSize))
+      case .prague: .prague(Prague(packetSize: packetSize))
+      }
   }
 
   var window: Int {
     switch self {
     case .newReno(let state): state.window
     case .cubic(let state): state.window
+    case .ledbat(let state): state.window
+    case .prague(let state): state.window
     }
   }
 
@@ -47,6 +81,8 @@ enum Congestion: Sendable {
     switch self {
     case .newReno(let state): state.isSlowStart
     case .cubic(let state): state.isSlowStart
+    case .ledbat(let state): state.isSlowStart
+    case .prague(let state): state.isSlowStart
     }
   }
 
@@ -54,28 +90,70 @@ enum Congestion: Sendable {
     switch self {
     case .newReno(let state): state.recoveryStart
     case .cubic(let state): state.recoveryStart
+    case .ledbat(let state): state.recoveryStart
+    case .prague(let state): state.recoveryStart
     }
   }
 
-  mutating func acknowledged(_ bytes: Int, rtt: RTTEstimator, now: Instant) {
+  /// Whether packets are marked ECT(1), and the answer to marks is that of RFC 9331.
+  var isScalable: Bool { if case .prague = self { true } else { false } }
+
+  /// How packets are to be spread over the round trip.
+  var pace: Pacer.Pace {
     switch self {
-    case .newReno(var state):
-      state.acknowledged(bytes, rtt: rtt, now: now)
-      self = .newReno(state)
-    case .cubic(var state):
-      state.acknowledged(bytes, rtt: rtt, now: now)
-      self = .cubic(state)
+    case .prague: Pacer.Pace.smooth(isSlowStart: isSlowStart)
+    case .newReno, .cubic, .ledbat: Pacer.Pace.usual(isSlowStart: isSlowStart)
     }
   }
 
-  mutating func congestion(sentAt sent: Instant, now: Instant) {
+  mutating func acknowledged(_ delivery: Delivery, rtt: RTTEstimator, now: Instant) {
     switch self {
     case .newReno(var state):
-      state.congestion(sentAt: sent, now: now)
+      state.acknowledged(delivery, rtt: rtt, now: now)
       self = .newReno(state)
     case .cubic(var state):
-      state.congestion(sentAt: sent, now: now)
+      state.acknowledged(delivery, rtt: rtt, now: now)
       self = .cubic(state)
+    case .ledbat(var state):
+      state.acknowledged(delivery, rtt: rtt, now: now)
+      self = .ledbat(state)
+    case .prague(var state):
+      state.acknowledged(delivery, rtt: rtt, now: now)
+      self = .prague(state)
+    }
+  }
+
+  mutating func lost(sentAt sent: Instant, now: Instant) {
+    switch self {
+    case .newReno(var state):
+      state.lost(sentAt: sent, now: now)
+      self = .newReno(state)
+    case .cubic(var state):
+      state.lost(sentAt: sent, now: now)
+      self = .cubic(state)
+    case .ledbat(var state):
+      state.lost(sentAt: sent, now: now)
+      self = .ledbat(state)
+    case .prague(var state):
+      state.lost(sentAt: sent, now: now)
+      self = .prague(state)
+    }
+  }
+
+  mutating func marked(sentAt sent: Instant, now: Instant) {
+    switch self {
+    case .newReno(var state):
+      state.marked(sentAt: sent, now: now)
+      self = .newReno(state)
+    case .cubic(var state):
+      state.marked(sentAt: sent, now: now)
+      self = .cubic(state)
+    case .ledbat(var state):
+      state.marked(sentAt: sent, now: now)
+      self = .ledbat(state)
+    case .prague(var state):
+      state.marked(sentAt: sent, now: now)
+      self = .prague(state)
     }
   }
 
@@ -87,6 +165,12 @@ enum Congestion: Sendable {
     case .cubic(var state):
       state.persistentCongestion(now: now)
       self = .cubic(state)
+    case .ledbat(var state):
+      state.persistentCongestion(now: now)
+      self = .ledbat(state)
+    case .prague(var state):
+      state.persistentCongestion(now: now)
+      self = .prague(state)
     }
   }
 
@@ -98,6 +182,12 @@ enum Congestion: Sendable {
     case .cubic(var state):
       state.undo()
       self = .cubic(state)
+    case .ledbat(var state):
+      state.undo()
+      self = .ledbat(state)
+    case .prague(var state):
+      state.undo()
+      self = .prague(state)
     }
   }
 
@@ -109,6 +199,12 @@ enum Congestion: Sendable {
     case .cubic(var state):
       state.packetSizeChanged(to: size)
       self = .cubic(state)
+    case .ledbat(var state):
+      state.packetSizeChanged(to: size)
+      self = .ledbat(state)
+    case .prague(var state):
+      state.packetSizeChanged(to: size)
+      self = .prague(state)
     }
   }
 }

@@ -41,17 +41,25 @@ extension Connection {
     finish(&arrival.run)
     guard arrival.packets > 0 else { return }
     if sampled, arrival.asked {
-      if firstSampleAt == nil { firstSampleAt = now }
+      if path.firstSampleAt == nil { path.firstSampleAt = now }
       let delay = min(ack.delayMicroseconds, UInt64(maximumAckDelay) / 1000)
-      rtt.update(sample: now.nanoseconds(since: sampledAt), delay: Int64(delay) * 1000)
+      path.rtt.update(sample: now.nanoseconds(since: sampledAt), delay: Int64(delay) * 1000)
+      acks.adapt(toRoundTrip: path.rtt.smoothed)
+    }
+    var delivery = Delivery(bytes: arrival.bytes, isLimited: isWindowUsed(inFlightBefore, ack.largest))
+    if sampled {
+      delivery.newestSentAt = sampledAt
+      if arrival.asked { delivery.roundTrip = path.rtt.latestAdjusted }
     }
     if ack.largest > largestAcked {
       largestAcked = ack.largest
-      checkECN(ack, newlyMarked: arrival.marked, sentAt: sampledAt, now: now)
+      (delivery.ecnPackets, delivery.cePackets) = path.validateECN(
+        ect0: ack.ect0, ect1: ack.ect1, ce: ack.ce, newlyMarked: arrival.marked)
+      if delivery.cePackets > 0 { congested(.marked, sentAt: sampledAt, now: now) }
     }
-    if arrival.bytes > 0, isWindowUsed(inFlightBefore, ack.largest) {
-      congestion.acknowledged(arrival.bytes, rtt: rtt, now: now)
-    }
+    let window = path.congestion.window
+    path.congestion.acknowledged(delivery, rtt: path.rtt, now: now)
+    if delivery.cePackets > 0, path.congestion.window < window { counters.congestionEvents += 1 }
     detectLosses(now: now)
     forgetSettled(now: now)
     if arrival.asked {
@@ -60,7 +68,7 @@ extension Connection {
       probes = 0
       unansweredSince = unanswered > 0 ? now : nil
     }
-    updatePacer()
+    path.updatePacer()
   }
 
   private func next(_ ranges: inout AckRanges) throws(ConnectionError) -> ClosedRange<UInt64>? {
@@ -70,13 +78,7 @@ extension Connection {
   /// Whether the window, or the pacing that follows from it, was what held the sender back, so that it may grow (RFC 9002
   /// §7.8). In slow start a window that was half used counts.
   private func isWindowUsed(_ inFlightBefore: Int, _ largest: UInt64) -> Bool {
-    inFlightBefore >= congestion.window / 2 && (congestion.isSlowStart || largest < limitedBelow)
-  }
-
-  mutating func updatePacer() {
-    pacer.update(
-      window: congestion.window, smoothedRTT: rtt.hasSample ? rtt.smoothed : 0, slowStart: congestion.isSlowStart,
-      packetSize: configuration.packetSize)
+    inFlightBefore >= path.congestion.window / 2 && (path.congestion.isSlowStart || largest < limitedBelow)
   }
 
   // MARK: Arrivals
@@ -92,11 +94,11 @@ extension Connection {
       bytesInFlight -= Int(packet.size)
       unanswered -= 1
       arrival.asked = true
-      if let start = congestion.recoveryStart, packet.sentAt <= start {} else { arrival.bytes += Int(packet.size) }
+      if let start = path.congestion.recoveryStart, packet.sentAt <= start {} else { arrival.bytes += Int(packet.size) }
     }
     if packet.ecnMarked {
       arrival.marked += 1
-      markedArrived = true
+      path.markedArrived = true
     }
     if packet.acknowledges > 0 { acks.confirmed(through: packet.acknowledges) }
     arrived(packet.frame, into: &arrival.run)
@@ -171,35 +173,25 @@ extension Connection {
   private mutating func cameLate(_ number: UInt64) {
     counters.spuriousLosses += 1
     // The path reorders: wait longer next time (RFC 9002 §6.1.1 allows it).
-    if largestAcked > number { packetThreshold = min(max(packetThreshold, largestAcked - number + 1), 256) }
-    if lostInEvent > 0 {
-      lostInEvent -= 1
-      if lostInEvent == 0 { congestion.undo() }
+    if largestAcked > number { path.packetThreshold = min(max(path.packetThreshold, largestAcked - number + 1), 256) }
+    // What an earlier event lost says nothing of the last one.
+    if path.lostInEvent > 0, number >= path.eventBegin {
+      path.lostInEvent -= 1
+      if path.lostInEvent == 0 { path.congestion.undo() }
     }
   }
 
-  // MARK: ECN
+  private enum Sign { case lost, marked }
 
-  /// RFC 9000 §13.4.2: the counts must account for every marked packet, or the path does not carry marks.
-  private mutating func checkECN(_ ack: AckFrame, newlyMarked: UInt64, sentAt: Instant, now: Instant) {
-    guard marksECN else { return }
-    guard ack.ect0 >= peerECT0, ack.ce >= peerCE, ack.ect0 &- peerECT0 &+ (ack.ce &- peerCE) >= newlyMarked,
-      ack.ect1 == 0
-    else {
-      marksECN = false
-      return
+  private mutating func congested(_ sign: Sign, sentAt: Instant, now: Instant) {
+    let before = path.congestion.recoveryStart
+    switch sign {
+    case .lost: path.congestion.lost(sentAt: sentAt, now: now)
+    case .marked: path.congestion.marked(sentAt: sentAt, now: now)
     }
-    if ack.ce > peerCE { congested(sentAt: sentAt, now: now) }
-    peerECT0 = ack.ect0
-    peerCE = ack.ce
-  }
-
-  private mutating func congested(sentAt: Instant, now: Instant) {
-    let before = congestion.recoveryStart
-    congestion.congestion(sentAt: sentAt, now: now)
-    if congestion.recoveryStart != before {
+    if path.congestion.recoveryStart != before {
       counters.congestionEvents += 1
-      lostInEvent = 0
+      path.lostInEvent = 0
     }
   }
 
@@ -208,9 +200,10 @@ extension Connection {
   /// RFC 9002 §6.1: what is far enough behind the largest acknowledged packet, in number or in time, is lost.
   private mutating func detectLosses(now: Instant) {
     lossTime = nil
-    let delay = rtt.lossDelay
+    let delay = path.rtt.lossDelay
     var number = max(firstOpen, sent.base)
     var lastLost: Instant?
+    var firstLost: UInt64 = 0
     var lostPackets = 0
     // A run of packets all lost, for persistent congestion.
     var runStart: Instant?
@@ -218,31 +211,35 @@ extension Connection {
     while number < largestAcked {
       let packet = sent[number]
       if packet.state == .outstanding {
-        guard largestAcked - number >= packetThreshold || now.nanoseconds(since: packet.sentAt) >= delay else {
+        guard largestAcked - number >= path.packetThreshold || now.nanoseconds(since: packet.sentAt) >= delay else {
           lossTime = packet.sentAt.advanced(nanoseconds: delay)
           break
         }
         lose(number, packet)
         if packet.asksForAck {
+          if lastLost == nil { firstLost = number }
           lastLost = packet.sentAt
           lostPackets += 1
-          if let firstSampleAt, packet.sentAt > firstSampleAt {
+          if let firstSampleAt = path.firstSampleAt, packet.sentAt > firstSampleAt {
             let start = runStart ?? packet.sentAt
             runStart = start
             longestRun = max(longestRun, packet.sentAt.nanoseconds(since: start))
           }
         }
-      } else if packet.state == .acknowledged, packet.asksForAck {
+      } else if packet.state == .acknowledged {
+        // Whatever came shows that the path was there.
         runStart = nil
       }
       number += 1
     }
     firstOpen = number
     guard let lastLost else { return }
-    congested(sentAt: lastLost, now: now)
-    lostInEvent += lostPackets
-    if longestRun > 3 * rtt.probeTimeout(maximumAckDelay: maximumAckDelay) {
-      congestion.persistentCongestion(now: now)
+    congested(.lost, sentAt: lastLost, now: now)
+    if path.lostInEvent == 0 { path.eventBegin = firstLost }
+    path.lostInEvent += lostPackets
+    if longestRun > 3 * path.rtt.probeTimeout(maximumAckDelay: maximumAckDelay) {
+      path.congestion.persistentCongestion(now: now)
+      path.rtt.persistentCongestion()
     }
   }
 
@@ -252,10 +249,10 @@ extension Connection {
     counters.packetsLost += 1
     bytesInFlight -= Int(packet.size)
     unanswered -= 1
-    if packet.ecnMarked, !markedArrived {
+    if packet.ecnMarked, !path.markedArrived {
       // A path that drops marked packets drops all of them.
-      markedLost += 1
-      if markedLost >= 10 { marksECN = false }
+      path.markedLost += 1
+      if path.markedLost >= 10 { path.marksECN = false }
     }
     repair(packet)
   }
@@ -306,7 +303,7 @@ extension Connection {
 
   /// Forgets the records at the front whose fate is known. Lost ones stay a while, to recognise packets that come late.
   private mutating func forgetSettled(now: Instant) {
-    let keep = rtt.probeTimeout(maximumAckDelay: 0)
+    let keep = path.rtt.probeTimeout(maximumAckDelay: 0)
     let base = sent.base
     while sent.count > 0 {
       let packet = sent[sent.base]
@@ -340,7 +337,7 @@ extension Connection {
   var recoveryDeadline: Instant? {
     if let lossTime { return lossTime }
     guard unanswered > 0 else { return nil }
-    let timeout = rtt.probeTimeout(maximumAckDelay: maximumAckDelay)
+    let timeout = path.rtt.probeTimeout(maximumAckDelay: maximumAckDelay)
     // Doubling ends at three seconds, so that a path that comes back is noticed.
     let backedOff = timeouts == 0 ? timeout : max(timeout, min(timeout << Int64(min(timeouts, 16)), 3_000_000_000))
     return lastAskedAt.advanced(nanoseconds: backedOff)
@@ -350,7 +347,7 @@ extension Connection {
     if lossTime != nil {
       detectLosses(now: now)
       forgetSettled(now: now)
-      updatePacer()
+      path.updatePacer()
       return
     }
     timeouts += 1

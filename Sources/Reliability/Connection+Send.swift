@@ -94,6 +94,7 @@ extension Connection {
 
   private mutating func record(_ packet: inout SentPacket, bytes: Int, now: Instant) {
     counters.packetsSent += 1
+    if path.marksECN { path.sentMarked &+= 1 }
     if packet.frame.kind != .none { packet.asksForAck = true }
     guard packet.asksForAck else {
       silentPackets += 1
@@ -105,19 +106,19 @@ extension Connection {
     silentPackets = 0
     let size = min(bytes + configuration.overheadPerPacket, Int(UInt16.max))
     packet.size = UInt16(size)
-    packet.ecnMarked = marksECN
+    packet.ecnMarked = path.marksECN
     sent.append(packet)
     bytesInFlight += size
     if unanswered == 0 { unansweredSince = now }
     unanswered += 1
-    if now.nanoseconds(since: askedAt) > rtt.probeTimeout(maximumAckDelay: maximumAckDelay) {
+    if now.nanoseconds(since: askedAt) > path.rtt.probeTimeout(maximumAckDelay: maximumAckDelay) {
       asks += 1
       askedAt = now
     }
     // A ping on the side does not put the probe timer off, or a peer that never answers would never be asked.
     if packet.frame.kind != .none || probes > 0 || unanswered == 1 { lastAskedAt = now }
     if probes > 0 { probes -= 1 }
-    pacer.sent(size, now: now)
+    path.pacer.sent(size, now: now)
     trimAt = now.advanced(nanoseconds: Self.quietTime)
   }
 
@@ -125,14 +126,14 @@ extension Connection {
   private mutating func mayFly(_ capacity: Int, now: Instant) -> Bool {
     if bytesInFlight > 0 {
       let size = min(capacity, contentEstimate) + configuration.overheadPerPacket
-      if bytesInFlight + size > congestion.window {
+      if bytesInFlight + size > path.congestion.window {
         limitedBelow = sent.next
         // Acknowledgements free the window, not time.
-        pacer.cancelHold()
+        path.pacer.cancelHold()
         return false
       }
     }
-    if !pacer.allows(now) {
+    if !path.pacer.allows(now) {
       limitedBelow = sent.next
       return false
     }
@@ -440,7 +441,7 @@ extension Connection {
 
   /// Chooses the control frames of a packet, and returns how many bytes they take at most.
   private mutating func planControl(room: Int, now: Instant) -> Int {
-    let roundTrip = rtt.hasSample ? rtt.smoothed : 0
+    let roundTrip = path.rtt.hasSample ? path.rtt.smoothed : 0
     planned.removeAll(keepingCapacity: true)
     var size = 0
     if needsMaxData {

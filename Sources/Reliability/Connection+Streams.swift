@@ -51,7 +51,7 @@ extension Connection {
   }
 
   /// Bytes that a stream may hold for sending: enough for two windows, so that the peer's acknowledgements always find more.
-  var sendLimit: Int { min(configuration.sendBuffer, max(512 << 10, 2 * congestion.window)) }
+  var sendLimit: Int { min(configuration.sendBuffer, max(512 << 10, 2 * path.congestion.window)) }
 
   var newStreamWindow: ReceiveWindow {
     ReceiveWindow(size: configuration.local.streamData, largest: configuration.largestStreamWindow)

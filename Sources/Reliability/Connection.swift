@@ -95,10 +95,7 @@ public struct Connection: ~Copyable {
   var plannedPieces: [PlannedPiece] = []
 
   // Recovery.
-  var rtt: RTTEstimator
-  var firstSampleAt: Instant?
-  var congestion: Congestion
-  var pacer = Pacer()
+  var path: PathState
   var bytesInFlight = 0
   /// Packets in flight that ask for an acknowledgement.
   var unanswered = 0
@@ -117,16 +114,6 @@ public struct Connection: ~Copyable {
   var lossTime: Instant?
   var timeouts = 0
   var probes = 0
-  var packetThreshold: UInt64 = 3
-  /// Packets lost in the last congestion event that have not come late.
-  var lostInEvent = 0
-
-  // ECN.
-  var marksECN: Bool
-  var peerECT0: UInt64 = 0
-  var peerCE: UInt64 = 0
-  var markedLost = 0
-  var markedArrived = false
 
   /// When the memory that a burst has left behind is given back.
   var trimAt: Instant?
@@ -147,10 +134,8 @@ public struct Connection: ~Copyable {
     dataWindow = ReceiveWindow(size: configuration.local.data, largest: configuration.largestWindow)
     packetCapacity = max(Self.smallestCapacity, configuration.packetSize - configuration.overheadPerPacket)
     controlReserve = min(64 << 10, configuration.peer.data / 8)
-    congestion = Congestion(configuration.congestion, packetSize: configuration.packetSize)
-    rtt = RTTEstimator(initial: min(configuration.initialRTT.wholeNanoseconds, 10_000_000_000))
+    path = PathState(configuration)
     lastReceived = now
-    marksECN = configuration.usesECN
   }
 
   deinit {
@@ -171,9 +156,9 @@ public struct Connection: ~Copyable {
 
   public var statistics: ConnectionStatistics {
     var result = counters
-    result.smoothedRTT = .nanoseconds(rtt.hasSample ? rtt.smoothed : 0)
-    result.minimumRTT = .nanoseconds(rtt.minimum)
-    result.congestionWindow = congestion.window
+    result.smoothedRTT = .nanoseconds(path.rtt.hasSample ? path.rtt.smoothed : 0)
+    result.minimumRTT = .nanoseconds(path.rtt.minimum)
+    result.congestionWindow = path.congestion.window
     result.bytesInFlight = bytesInFlight
     result.datagramsDropped += datagrams.dropped
     return result
@@ -196,7 +181,7 @@ public struct Connection: ~Copyable {
   public mutating func wantsToSend() -> Bool { findContent() || probes > 0 || acks.isDue }
 
   /// How the packets that ``nextPacket(into:now:)`` makes now are to be marked.
-  public var outgoingECN: ECN { marksECN ? .ect0 : .notECT }
+  public var outgoingECN: ECN { path.outgoingECN }
 
   /// What happened, oldest first; `nil` when nothing is left.
   public mutating func nextEvent() -> ConnectionEvent? { events.popFirst() }
@@ -271,7 +256,7 @@ public struct Connection: ~Copyable {
   public var deadline: Instant? {
     guard case .open = state else { return nil }
     var result = earliest(recoveryDeadline, acks.isDue ? nil : acks.deadline)
-    result = earliest(result, pacer.deadline)
+    result = earliest(result, path.pacer.deadline)
     if unanswered == 0 { result = earliest(result, trimAt) }
     if let vanishing = vanishingAt { result = earliest(result, vanishing) }
     if let idle = configuration.idleTimeout { result = earliest(result, lastReceived + idle) }
@@ -285,7 +270,7 @@ public struct Connection: ~Copyable {
     let vanishing = since + configuration.vanishedAfter
     if timeouts >= 3 { return vanishing }
     guard asks > 3 else { return nil }
-    return max(vanishing, askedAt.advanced(nanoseconds: rtt.probeTimeout(maximumAckDelay: maximumAckDelay)))
+    return max(vanishing, askedAt.advanced(nanoseconds: path.rtt.probeTimeout(maximumAckDelay: maximumAckDelay)))
   }
 
   /// Does what is due at `now`. Harmless when nothing is.
@@ -293,7 +278,7 @@ public struct Connection: ~Copyable {
     guard case .open = state else { return }
     if let idle = configuration.idleTimeout, lastReceived + idle <= now { return end(.timedOut) }
     if let vanishingAt, vanishingAt <= now { return end(.timedOut) }
-    pacer.expire(now: now)
+    path.pacer.expire(now: now)
     acks.handleTimeout(now: now)
     if let due = recoveryDeadline, due <= now { recoveryTimeout(now: now) }
     if let trimAt, trimAt <= now, unanswered == 0 {

@@ -1,6 +1,7 @@
 internal import MeshPrimitives
 
-/// CUBIC (RFC 9438). Windows are kept in bytes; the formulas count in packets of `packetSize`.
+/// CUBIC (RFC 9438), whose slow start is HyStart++ (RFC 9406). Windows are kept in bytes; the formulas count in packets of
+/// `packetSize`.
 struct Cubic: CongestionController {
   /// RFC 9438 §5.1: packets per second cubed.
   static let aggressiveness = 0.4
@@ -13,7 +14,9 @@ struct Cubic: CongestionController {
     /// Bytes. A fraction of a packet per acknowledgement adds up, hence not an integer.
     var window: Double
     var threshold = Double.infinity
-    /// W_max, in bytes: the window before the last reduction.
+    /// cwnd_prior, in bytes: the window before the last reduction.
+    var prior = 0.0
+    /// W_max, in bytes: where the curve is flat.
     var maximum = 0.0
     /// W_est, in bytes: what Reno would have.
     var friendly = 0.0
@@ -26,6 +29,10 @@ struct Cubic: CongestionController {
   private var before: Values?
   private(set) var recoveryStart: Instant?
   private var packetSize: Double
+  private var hyStart = HyStart()
+  /// Since when the application has had too little to send; `nil`: it has enough.
+  private var pausedAt: Instant?
+  private var lastDeliveryAt: Instant?
 
   init(packetSize: Int) {
     self.packetSize = Double(packetSize)
@@ -36,16 +43,29 @@ struct Cubic: CongestionController {
   var isSlowStart: Bool { values.window < values.threshold }
   private var smallest: Double { 2 * packetSize }
 
-  mutating func acknowledged(_ bytes: Int, rtt: RTTEstimator, now: Instant) {
+  /// Goes on with a window that another controller has found, as after slow start.
+  mutating func adopt(window: Double, recoveryStart: Instant?) {
+    self.recoveryStart = recoveryStart
+    values = Values(window: max(window, smallest), threshold: max(window, smallest))
+    before = nil
+  }
+
+  mutating func acknowledged(_ delivery: Delivery, rtt: RTTEstimator, now: Instant) {
+    // Only for the initial slow start (RFC 9406 §4.3).
+    if values.threshold == .infinity, hyStart.acknowledged(delivery, now: now) { values.threshold = values.window }
+    pause(!delivery.isLimited, now: now)
+    guard delivery.isLimited, delivery.bytes > 0 else { return }
+    let bytes = Double(delivery.bytes)
     guard !isSlowStart else {
-      values.window += Double(bytes)
+      let slows = values.threshold == .infinity && hyStart.isConservative
+      values.window += slows ? bytes / Double(HyStart.conservativeDivisor) : bytes
       return
     }
     if values.epochStart == nil { startEpoch(now) }
     let elapsed = seconds(since: values.epochStart ?? now, now: now)
-    // Reno-friendly estimate (§4.3); above the old maximum it grows like Reno.
-    let alpha = values.friendly >= values.maximum ? 1 : Self.friendlyIncrease
-    values.friendly += alpha * packetSize * Double(bytes) / values.window
+    // Reno-friendly estimate (§4.3); above the old window it grows like Reno.
+    let alpha = values.friendly >= values.prior ? 1 : Self.friendlyIncrease
+    values.friendly += alpha * packetSize * bytes / values.window
     let here = curve(at: elapsed)
     if here < values.friendly {
       values.window = max(values.window, values.friendly)
@@ -54,7 +74,20 @@ struct Cubic: CongestionController {
     // §4.4 and §4.5: move towards where the curve is one round trip from now, at most by half a window per round trip.
     let ahead = curve(at: elapsed + Double(rtt.smoothed) / 1e9)
     let target = min(max(ahead, values.window), 1.5 * values.window)
-    values.window += (target - values.window) * Double(bytes) / values.window
+    values.window += (target - values.window) * bytes / values.window
+  }
+
+  /// Time in which the application had less to send than the window allows does not count (§5.8).
+  private mutating func pause(_ isIdle: Bool, now: Instant) {
+    if isIdle {
+      if pausedAt == nil { pausedAt = lastDeliveryAt ?? now }
+    } else if let since = pausedAt {
+      pausedAt = nil
+      if let start = values.epochStart {
+        values.epochStart = start.advanced(nanoseconds: now.nanoseconds(since: max(since, start)))
+      }
+    }
+    lastDeliveryAt = now
   }
 
   private mutating func startEpoch(_ now: Instant) {
@@ -76,10 +109,11 @@ struct Cubic: CongestionController {
 
   private func seconds(since start: Instant, now: Instant) -> Double { Double(now.nanoseconds(since: start)) / 1e9 }
 
-  mutating func congestion(sentAt sent: Instant, now: Instant) {
+  mutating func lost(sentAt sent: Instant, now: Instant) {
     if let recoveryStart, sent <= recoveryStart { return }
     before = values
     recoveryStart = now
+    values.prior = values.window
     // Fast convergence (§4.7): a flow that did not reach its old maximum gives way.
     values.maximum =
       values.window < values.maximum ? values.window * (1 + Self.decrease) / 2 : values.window
@@ -88,9 +122,16 @@ struct Cubic: CongestionController {
     values.epochStart = nil
   }
 
+  mutating func marked(sentAt sent: Instant, now: Instant) {
+    lost(sentAt: sent, now: now)
+    // What was marked will not turn out to have come.
+    if recoveryStart == now { before = nil }
+  }
+
   mutating func persistentCongestion(now: Instant) {
-    // §4.8: as after a timeout; slow start up to the reduced threshold.
+    // §4.8: as after a timeout; slow start up to the reduced threshold, and from there a curve that begins flat.
     values.window = smallest
+    values.maximum = 0
     values.epochStart = nil
     recoveryStart = nil
     before = nil

@@ -2,12 +2,31 @@ internal import MeshPrimitives
 
 /// Spreads packets over the round trip (RFC 9002 §7.7), in bursts that fit one segmentation-offload call.
 ///
+/// Bursts are never longer than what leaves in about a millisecond, less on paths below 16 ms, but for two packets, which may
+/// always go together.
+///
 /// A virtual clock runs ahead of time by what each packet costs at the paced rate, `gain × window ÷ smoothed RTT`. A sender
 /// that fell behind may catch up by one burst; one that ran ahead waits until half a burst is free again, so that it is not
 /// woken for each packet.
 struct Pacer: Sendable {
-  /// The longest burst, in bytes.
+  /// How fast packets are sent, and how evenly.
+  struct Pace: Sendable {
+    /// 64ths of a window per round trip.
+    var gain: Int64
+    /// The length of a burst, in nanoseconds.
+    var burst: Int64
+
+    /// As RFC 9002 §7.7 has it.
+    static func usual(isSlowStart: Bool) -> Pace { Pace(gain: isSlowStart ? 128 : 80, burst: 1_000_000) }
+    /// For queues that mark within a millisecond (RFC 9331 §4.3).
+    static func smooth(isSlowStart: Bool) -> Pace { Pace(gain: isSlowStart ? 128 : 66, burst: 250_000) }
+  }
+
+  /// The longest burst, in bytes: what fits one segmentation-offload call.
   static let largestBurst = 64 << 10
+
+  /// The shortest limit of a burst, in nanoseconds.
+  private static let shortestBurst: Int64 = 250_000
 
   private var virtualTime = Int64.min
   private var holdUntil: Int64?
@@ -22,19 +41,21 @@ struct Pacer: Sendable {
   /// - Parameters:
   ///   - window: the congestion window in bytes.
   ///   - smoothedRTT: nanoseconds; 0 switches pacing off.
-  ///   - packetSize: bytes; a burst is never shorter than ten packets.
-  mutating func update(window: Int, smoothedRTT: Int64, slowStart: Bool, packetSize: Int) {
+  ///   - packetSize: bytes; a burst is never shorter than two packets.
+  mutating func update(window: Int, smoothedRTT: Int64, pace: Pace, packetSize: Int) {
     guard smoothedRTT > 0 else {
       nanosecondsPerMebibyte = 0
       return
     }
     let window = Int64(max(window, packetSize))
-    // RTT is at most minutes (2^38 ns), so 2^20 × RTT fits; the gains are 2 and 5/4.
+    // RTT is at most minutes (2^38 ns), so 2^20 × RTT fits.
     let perMebibyte = (min(smoothedRTT, 1 << 40) << 20) / window
-    nanosecondsPerMebibyte = slowStart ? perMebibyte / 2 : perMebibyte / 5 * 4
-    // As much as leaves in a millisecond, within ten packets and one offload call.
-    let perMillisecond = (1_000_000 << 20) / max(nanosecondsPerMebibyte, 1)
-    let bytes = min(max(perMillisecond, Int64(10 * packetSize)), Int64(max(Self.largestBurst, 10 * packetSize)))
+    nanosecondsPerMebibyte = perMebibyte / pace.gain * 64 + perMebibyte % pace.gain * 64 / pace.gain
+    // Short paths have short queues: a sixteenth of the round trip, within reason.
+    let length = max(min(pace.burst, smoothedRTT / 16), Self.shortestBurst)
+    let perBurst = (length << 20) / max(nanosecondsPerMebibyte, 1)
+    let least = Int64(2 * packetSize)
+    let bytes = min(max(perBurst, least), max(Int64(Self.largestBurst), least))
     // The packet that uses the burst up may be a whole one.
     burst = cost(bytes - Int64(packetSize))
   }

@@ -4,6 +4,8 @@ struct RTTEstimator: Sendable {
   static let granularity: Int64 = 1_000_000
 
   private(set) var latest: Int64 = 0
+  /// The latest less the peer's delay.
+  private(set) var latestAdjusted: Int64 = 0
   private(set) var minimum: Int64 = 0
   private(set) var smoothed: Int64
   private(set) var variation: Int64
@@ -24,6 +26,7 @@ struct RTTEstimator: Sendable {
     latest = sample
     guard hasSample else {
       hasSample = true
+      latestAdjusted = sample
       minimum = sample
       smoothed = sample
       variation = sample / 2
@@ -31,9 +34,13 @@ struct RTTEstimator: Sendable {
     }
     minimum = min(minimum, sample)
     let adjusted = sample - minimum >= delay ? sample - delay : sample
+    latestAdjusted = adjusted
     variation = (3 * variation + abs(smoothed - adjusted)) / 4
     smoothed = (7 * smoothed + adjusted) / 8
   }
+
+  /// The path is not what it was: the newest sample is the least (RFC 9002 §5.2).
+  mutating func persistentCongestion() { if hasSample { minimum = latest } }
 
   /// The probe timeout without back-off (RFC 9002 §6.2.1).
   func probeTimeout(maximumAckDelay: Int64) -> Int64 {

@@ -40,6 +40,18 @@ import Testing
   }
 }
 
+extension CongestionController {
+  mutating func acknowledged(_ bytes: Int, rtt: RTTEstimator, now: Instant) {
+    acknowledged(Delivery(bytes: bytes), rtt: rtt, now: now)
+  }
+}
+
+extension Congestion {
+  fileprivate mutating func acknowledged(_ bytes: Int, rtt: RTTEstimator, now: Instant) {
+    acknowledged(Delivery(bytes: bytes), rtt: rtt, now: now)
+  }
+}
+
 @Suite("Congestion control") struct CongestionTests {
   private let start = Instant(nanoseconds: 1_000_000_000_000)
   private func rtt(_ nanoseconds: Int64) -> RTTEstimator {
@@ -67,13 +79,13 @@ import Testing
     var controller = NewReno(packetSize: 1_000)
     for _ in 0..<90 { controller.acknowledged(1_000, rtt: rtt(50_000_000), now: start) }
     #expect(controller.window == 100_000)
-    controller.congestion(sentAt: start, now: start.advanced(nanoseconds: 10))
+    controller.lost(sentAt: start, now: start.advanced(nanoseconds: 10))
     #expect(controller.window == 50_000)
-    controller.congestion(sentAt: start.advanced(nanoseconds: 10), now: start.advanced(nanoseconds: 20))
+    controller.lost(sentAt: start.advanced(nanoseconds: 10), now: start.advanced(nanoseconds: 20))
     #expect(controller.window == 50_000)
     for _ in 0..<50 { controller.acknowledged(1_000, rtt: rtt(50_000_000), now: start) }
     #expect(controller.window == 51_000)
-    controller.congestion(sentAt: start.advanced(nanoseconds: 11), now: start.advanced(nanoseconds: 20))
+    controller.lost(sentAt: start.advanced(nanoseconds: 11), now: start.advanced(nanoseconds: 20))
     #expect(controller.window == 25_500)
   }
 
@@ -81,7 +93,7 @@ import Testing
   func `the window never falls below two packets`(algorithm: CongestionAlgorithm) {
     var controller = Congestion(algorithm, packetSize: 1_200)
     for index in 1...20 as ClosedRange<Int64> {
-      controller.congestion(
+      controller.lost(
         sentAt: start.advanced(nanoseconds: index * 10), now: start.advanced(nanoseconds: index * 10 + 1))
     }
     #expect(controller.window == 2_400)
@@ -94,7 +106,7 @@ import Testing
     var controller = Congestion(algorithm, packetSize: 1_200)
     for _ in 0..<90 { controller.acknowledged(1_200, rtt: rtt(50_000_000), now: start) }
     let before = controller.window
-    controller.congestion(sentAt: start, now: start)
+    controller.lost(sentAt: start, now: start)
     #expect(controller.window < before)
     controller.undo()
     #expect(controller.window == before)
@@ -109,7 +121,7 @@ import Testing
     var controller = Cubic(packetSize: packet)
     for _ in 0..<990 { controller.acknowledged(packet, rtt: rtt(100_000_000), now: start) }
     #expect(controller.window == 1_000 * packet)
-    controller.congestion(sentAt: start, now: start)
+    controller.lost(sentAt: start, now: start)
     #expect(controller.window == 700 * packet)
     let k = cubeRoot(300 / 0.4)
     #expect(abs(k - 9.0856) < 0.001)
@@ -134,7 +146,7 @@ import Testing
     let packet = 1_000
     var controller = Cubic(packetSize: packet)
     for _ in 0..<90 { controller.acknowledged(packet, rtt: rtt(1_000_000), now: start) }
-    controller.congestion(sentAt: start, now: start)
+    controller.lost(sentAt: start, now: start)
     #expect(controller.window == 70 * packet)
     var now = start
     for _ in 0..<20 {
@@ -150,9 +162,9 @@ import Testing
     let packet = 1_000
     var controller = Cubic(packetSize: packet)
     for _ in 0..<90 { controller.acknowledged(packet, rtt: rtt(100_000_000), now: start) }
-    controller.congestion(sentAt: start, now: start)
+    controller.lost(sentAt: start, now: start)
     #expect(controller.window == 70 * packet)
-    controller.congestion(sentAt: start.advanced(nanoseconds: 5), now: start.advanced(nanoseconds: 10))
+    controller.lost(sentAt: start.advanced(nanoseconds: 5), now: start.advanced(nanoseconds: 10))
     #expect(controller.window == 49 * packet)
     // The curve now aims at 0.85 × 70 = 59.5 packets and not at 70. (The round trip is long, so that Reno would be slower.)
     let k = cubeRoot((59.5 - 49) / 0.4)
@@ -185,7 +197,7 @@ import Testing
   // 1 MB per 100 ms × 5/4 = 12.5 MB/s.
   @Test func `over time packets leave at five fourths of the window per round trip`() {
     var pacer = Pacer()
-    pacer.update(window: 1_000_000, smoothedRTT: 100_000_000, slowStart: false, packetSize: 1_500)
+    pacer.update(window: 1_000_000, smoothedRTT: 100_000_000, pace: .usual(isSlowStart: false), packetSize: 1_500)
     var now = start
     var bytes = 0
     while now.nanoseconds(since: start) < 1_000_000_000 {
@@ -200,10 +212,16 @@ import Testing
     #expect(abs(bytes - 12_500_000) < 40_000)
   }
 
-  @Test(arguments: [(100_000, 100_000_000, 15_000), (10_000_000, 1_000_000, 65_536)])
-  func `a burst is ten packets on slow paths and one offload call on fast ones`(window: Int, rtt: Int64, burst: Int) {
+  // 12.5 MB/s: 12,500 bytes in a millisecond; and 3,906 in a sixteenth of 5 ms.
+  @Test(arguments: [
+    (100_000, 100_000_000, 3_000), (1_000_000, 100_000_000, 12_500), (50_000, 5_000_000, 3_906),
+    (10_000_000, 1_000_000, 65_536),
+  ])
+  func `a burst is a millisecond or a sixteenth of a round trip, within two packets and one offload call`(
+    window: Int, rtt: Int64, burst: Int
+  ) {
     var pacer = Pacer()
-    pacer.update(window: window, smoothedRTT: rtt, slowStart: false, packetSize: 1_500)
+    pacer.update(window: window, smoothedRTT: rtt, pace: .usual(isSlowStart: false), packetSize: 1_500)
     var bytes = 0
     while pacer.allows(start) {
       pacer.sent(1_500, now: start)
@@ -223,7 +241,7 @@ import Testing
   @Test(arguments: [Int64.max, 1, 0]) func `absurd round-trip times do not trap`(rtt: Int64) {
     var pacer = Pacer()
     for window in [1, 1_500, Int.max / 4] {
-      pacer.update(window: window, smoothedRTT: rtt, slowStart: true, packetSize: 1_500)
+      pacer.update(window: window, smoothedRTT: rtt, pace: .usual(isSlowStart: true), packetSize: 1_500)
       for _ in 0..<100 where pacer.allows(start) { pacer.sent(65_535, now: start) }
     }
   }

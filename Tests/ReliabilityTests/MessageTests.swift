@@ -158,7 +158,7 @@ extension Pair {
   @Test func `a heartbeat passes a saturating transfer within a round trip`() throws {
     var path = Self.path()
     path.rate = 20_000_000
-    path.queue = 12_000
+    path.queue = 40_000
     let pair = Pair(path)
     let transfer = Transfer(pair, try pair.open(.a, "bulk"), from: .a, size: 20_000_000, salt: 1)
     let control = try pair.channel(.a, "heartbeat", .control)
@@ -172,8 +172,8 @@ extension Pair {
       pair.run(for: .milliseconds(37), work: transfer.work)
     }
     #expect(transfer.read > 2_000_000 && transfer.read < 20_000_000)
-    // 10 ms each way and 5 ms of queue.
-    #expect(worst < .milliseconds(25), "\(worst)")
+    // 10 ms each way and 16 ms of queue are a round trip.
+    #expect(worst < .milliseconds(36), "\(worst)")
   }
 
   @Test func `a heartbeat passes streams that nobody reads`() throws {
@@ -194,17 +194,20 @@ extension Pair {
     path.rate = 10_000_000
     let pair = Pair(path)
     let busy = try pair.channel(.a, "busy", .control)
-    let bulk = Transfer(pair, try pair.open(.a, "bulk"), from: .a, size: 200_000, salt: 1)
+    let bulk = Transfer(pair, try pair.open(.a, "bulk"), from: .a, size: 100_000, salt: 1)
     let message = pattern(1, 0..<1_000)
-    var control = 0
-    pair.run(for: .seconds(10)) {
+    var (queued, control) = (0, 0)
+    pair.run(for: .seconds(3)) {
       var worked = bulk.work()
-      while (try? pair.send(.a, message, on: busy)) != nil { worked = true }
+      while control + 200 > queued, (try? pair.send(.a, message, on: busy)) != nil {
+        queued += 1
+        worked = true
+      }
       let new = pair.readMessages("busy").count
       control += new
       return worked || new > 0
     }
-    #expect(control > 8_000)
+    #expect(control > 2_400)
     #expect(bulk.isComplete)
   }
 
@@ -218,7 +221,7 @@ extension Pair {
       pair, try pair.a.openStream(service: "y", options: StreamOptions(weight: 1)), from: .a, size: 40_000_000, salt: 2)
     pair.run(for: .seconds(4), work: { [heavy, light].reduce(false) { $1.work() || $0 } })
     let ratio = Double(heavy.read) / Double(light.read)
-    #expect(ratio > 3.5 && ratio < 4.5, "\(ratio)")
+    #expect(ratio > 3 && ratio < 5, "\(ratio)")
   }
 
   @Test func `the side that accepts a stream answers on the lane that the other chose`() throws {

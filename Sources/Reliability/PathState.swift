@@ -1,0 +1,88 @@
+internal import MeshPrimitives
+
+/// What a connection knows of one path: round-trip times, how much may be in flight, and whether marks get through.
+///
+/// What was learned on one path says nothing of another: a connection that moves begins with a new one of these.
+struct PathState: Sendable {
+  /// Bytes of a full packet, with overhead.
+  private(set) var packetSize: Int
+
+  var rtt: RTTEstimator
+  /// When the first round-trip time was measured.
+  var firstSampleAt: Instant?
+  var congestion: Congestion
+  var pacer = Pacer()
+  /// How many packets later another must have come for one to be lost (RFC 9002 §6.1.1).
+  var packetThreshold: UInt64 = 3
+  /// Packets lost in the last congestion event that have not come late.
+  var lostInEvent = 0
+  /// The first of them.
+  var eventBegin: UInt64 = 0
+
+  // ECN (RFC 9000 §13.4.2).
+  /// Whether packets are sent with a mark that asks for marks of congestion.
+  var marksECN: Bool
+  /// What the peer has counted: packets with our mark as it was, and with CE.
+  var peerECT: UInt64 = 0
+  var peerCE: UInt64 = 0
+  /// Packets that were sent with a mark, of acknowledgements only or not.
+  var sentMarked: UInt64 = 0
+  /// Packets with a mark that were lost before any had arrived.
+  var markedLost = 0
+  var markedArrived = false
+
+  init(_ configuration: Configuration) {
+    packetSize = configuration.packetSize
+    rtt = RTTEstimator(initial: min(configuration.initialRTT.wholeNanoseconds, 10_000_000_000))
+    congestion = Congestion(configuration.congestion, packetSize: packetSize)
+    marksECN = configuration.usesECN
+  }
+
+  /// How the packets that leave now are to be marked.
+  var outgoingECN: ECN { marksECN ? congestion.isScalable ? .ect1 : .ect0 : .notECT }
+
+  /// Takes the peer's counts (RFC 9000 §13.4.2.1): they must account for every marked packet, and for no more than were
+  /// sent, or the path does not carry marks, and none are sent any more. Returns how much they have grown.
+  ///
+  /// - Parameters:
+  ///   - ect0, ect1, ce: what the peer has counted in all.
+  ///   - newlyMarked: packets sent with a mark that its acknowledgement has newly acknowledged.
+  mutating func validateECN(
+    ect0: UInt64, ect1: UInt64, ce: UInt64, newlyMarked: UInt64
+  ) -> (packets: UInt64, ce: UInt64) {
+    guard marksECN else { return (0, 0) }
+    let (own, other) = congestion.isScalable ? (ect1, ect0) : (ect0, ect1)
+    guard other == 0, own >= peerECT, ce >= peerCE, own <= sentMarked, ce <= sentMarked - own else {
+      marksECN = false
+      return (0, 0)
+    }
+    let newCE = ce - peerCE
+    let packets = own - peerECT + newCE
+    // Who marks every packet says nothing of congestion.
+    guard packets >= newlyMarked, own > 0 || ce < Self.mostWithoutClean else {
+      marksECN = false
+      return (0, 0)
+    }
+    peerECT = own
+    peerCE = ce
+    return (packets, newCE)
+  }
+
+  /// Packets that may come with CE before one has come without it.
+  private static let mostWithoutClean: UInt64 = 100
+
+  /// Sets the pace by the window and the round-trip time.
+  mutating func updatePacer() {
+    pacer.update(
+      window: congestion.window, smoothedRTT: rtt.hasSample ? rtt.smoothed : 0, pace: congestion.pace,
+      packetSize: packetSize)
+  }
+
+  /// A full packet has so many bytes from now on.
+  mutating func packetSizeChanged(to size: Int) {
+    guard size != packetSize else { return }
+    packetSize = size
+    congestion.packetSizeChanged(to: size)
+    updatePacer()
+  }
+}

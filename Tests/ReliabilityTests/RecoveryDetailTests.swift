@@ -1,0 +1,273 @@
+import MeshPacket
+import MeshPrimitives
+import Testing
+
+@testable import MeshReliability
+
+/// What RFC 9002 asks for beyond `RecoveryTests`, packet by packet.
+@Suite("Loss recovery in detail") struct RecoveryDetailTests {
+  /// A connection whose packets are acknowledged by hand. Marks are off, so that acknowledgements need no counts.
+  private final class Sender {
+    var connection: Connection
+    var now = Instant(nanoseconds: 1_000_000_000_000)
+    let id: StreamID
+    private var number: UInt64 = 0
+
+    init(_ change: (inout Configuration) -> Void = { _ in }) throws {
+      var configuration = Configuration()
+      configuration.usesECN = false
+      change(&configuration)
+      connection = Connection(configuration: configuration, opensOddStreams: true, pool: ChunkPool(), now: now)
+      id = try connection.openStream(service: "x")
+    }
+
+    func wait(_ milliseconds: Int) {
+      now = now + .milliseconds(milliseconds)
+      connection.handleTimeout(now: now)
+    }
+
+    /// Writes one packet's worth, and sends what may be sent. Returns how many packets that were.
+    @discardableResult
+    func sendOne(_ size: Int = 100) throws -> Int {
+      _ = try connection.write([UInt8](repeating: 1, count: size).bytes, to: id)
+      return send()
+    }
+
+    func send() -> Int {
+      var count = 0
+      while true {
+        var sent = false
+        _ = [UInt8](capacity: 1_400) { sent = connection.nextPacket(into: &$0, now: now) }
+        guard sent else { return count }
+        count += 1
+      }
+    }
+
+    func acknowledge(_ ranges: ClosedRange<UInt64>..., delay: Duration = .zero) throws {
+      number += 1
+      let message = [UInt8](capacity: 1_400) {
+        PacketWriter.writeNumber(number, to: &$0)
+        PacketWriter.writeAck(
+          Array(ranges.reversed()), delayMicroseconds: UInt64(delay.wholeNanoseconds / 1_000), ect0: 0, ce: 0, to: &$0)
+      }
+      _ = try connection.handle(message.bytes, ecn: .notECT, now: now)
+    }
+
+    /// A number that asks for an acknowledgement.
+    func receive() throws {
+      number += 1
+      let message = [UInt8](capacity: 1_400) {
+        PacketWriter.writeNumber(number, to: &$0)
+        PacketWriter.writePing(to: &$0)
+      }
+      _ = try connection.handle(message.bytes, ecn: .notECT, now: now)
+    }
+
+    var last: UInt64 { connection.statistics.packetsSent }
+    var statistics: ConnectionStatistics { connection.statistics }
+  }
+
+  // MARK: Round trips
+
+  // RFC 9002 §5.3: no more than the agreed maximum is believed; §5.2: the least ignores the delay.
+  @Test func `the peer's delay counts up to the agreed maximum`() throws {
+    let sender = try Sender()
+    try sender.sendOne()
+    sender.wait(100)
+    try sender.acknowledge(1...1)
+    try sender.sendOne()
+    sender.wait(180)
+    try sender.acknowledge(1...2, delay: .milliseconds(60))
+    #expect(sender.statistics.smoothedRTT == .microseconds((7 * 100_000 + 160_000) / 8))
+    #expect(sender.statistics.minimumRTT == .milliseconds(100))
+    try sender.sendOne()
+    sender.wait(90)
+    try sender.acknowledge(1...3, delay: .milliseconds(20))
+    #expect(sender.statistics.minimumRTT == .milliseconds(90))
+  }
+
+  // §5.1: only when the largest is newly acknowledged.
+  @Test func `an acknowledgement of older packets is no sample`() throws {
+    let sender = try Sender()
+    for _ in 1...2 { try sender.sendOne() }
+    sender.wait(100)
+    try sender.acknowledge(2...2)
+    let before = sender.statistics.smoothedRTT
+    sender.now = sender.now + .milliseconds(10)
+    try sender.acknowledge(1...2)
+    #expect(sender.statistics.smoothedRTT == before)
+    #expect(sender.statistics.packetsLost == 0)
+  }
+
+  // MARK: Probe timeouts
+
+  @Test func `the probe timer starts again with each packet that asks, and not with others`() throws {
+    let sender = try Sender()
+    try sender.sendOne()
+    sender.wait(100)
+    try sender.acknowledge(1...1)
+    try sender.sendOne()
+    sender.wait(50)
+    try sender.sendOne()
+    // 100 + 4 × 50 + 20 ms.
+    let due = sender.now + .milliseconds(320)
+    #expect(sender.connection.deadline == due)
+    sender.wait(50)
+    try sender.receive()
+    try sender.receive()
+    #expect(sender.send() == 1)
+    #expect(sender.connection.deadline == due)
+  }
+
+  @Test func `an answer ends the doubling, which never waits longer than three seconds`() throws {
+    let sender = try Sender()
+    try sender.sendOne()
+    sender.wait(100)
+    try sender.acknowledge(1...1)
+    try sender.sendOne()
+    var waits: [Int64] = []
+    for _ in 0..<6 {
+      guard let due = sender.connection.deadline else { break }
+      waits.append(due.nanoseconds(since: sender.now) / 1_000_000)
+      sender.now = due
+      sender.connection.handleTimeout(now: due)
+      _ = sender.send()
+    }
+    #expect(waits == [320, 640, 1_280, 2_560, 3_000, 3_000])
+    #expect(sender.connection.consecutiveProbeTimeouts == 6)
+    sender.wait(100)
+    try sender.acknowledge(1...sender.last)
+    #expect(sender.connection.consecutiveProbeTimeouts == 0)
+    try sender.sendOne()
+    let timeout = sender.connection.deadline.map { $0.nanoseconds(since: sender.now) / 1_000_000 }
+    #expect(timeout.map { $0 < 330 } == true)
+  }
+
+  @Test func `a probe may leave whatever the window says`() throws {
+    let sender = try Sender()
+    try sender.sendOne(100_000)
+    let full = sender.statistics
+    #expect(full.bytesInFlight + 1_400 > full.congestionWindow)
+    sender.now = sender.connection.deadline ?? sender.now
+    sender.connection.handleTimeout(now: sender.now)
+    #expect(sender.send() == 1)
+    #expect(sender.statistics.bytesInFlight > full.congestionWindow)
+  }
+
+  // MARK: Persistent congestion
+
+  /// One sample of 100 ms, and then packets every 200 ms for two seconds.
+  private func outage(sampled: Bool = true) throws -> Sender {
+    let sender = try Sender()
+    try sender.sendOne()
+    sender.wait(100)
+    if sampled { try sender.acknowledge(1...1) }
+    for _ in 0..<10 {
+      sender.wait(200)
+      try sender.sendOne()
+    }
+    sender.wait(100)
+    return sender
+  }
+
+  @Test func `losses over three probe timeouts void the estimate of the path`() throws {
+    let sender = try outage()
+    sender.wait(150)
+    try sender.sendOne()
+    sender.wait(250)
+    try sender.acknowledge(sender.last...sender.last)
+    #expect(sender.statistics.congestionWindow == 2 * 1_400)
+    // §5.2: the least round trip is the newest.
+    #expect(sender.statistics.minimumRTT == .milliseconds(250))
+  }
+
+  // §7.6.2: none of the packets sent between has been acknowledged.
+  @Test func `a packet that came in between ends the period`() throws {
+    let sender = try outage()
+    let middle = sender.last / 2 + 1
+    let window = sender.statistics.congestionWindow
+    try sender.acknowledge(1...1, middle...middle, sender.last...sender.last)
+    #expect(sender.statistics.packetsLost > 4)
+    #expect(sender.statistics.congestionWindow > 2 * 1_400)
+    #expect(sender.statistics.congestionWindow < window)
+  }
+
+  @Test func `before the first sample there is no persistent congestion`() throws {
+    let sender = try outage(sampled: false)
+    try sender.acknowledge(sender.last...sender.last)
+    #expect(sender.statistics.packetsLost > 0)
+    #expect(sender.statistics.congestionWindow > 2 * 1_400)
+  }
+
+  // MARK: Windows
+
+  // §7.8.
+  @Test func `a window that is not used does not grow`() throws {
+    let sender = try Sender()
+    let window = sender.statistics.congestionWindow
+    for number in 1...100 as ClosedRange<UInt64> {
+      try sender.sendOne()
+      sender.wait(20)
+      try sender.acknowledge(1...number)
+    }
+    #expect(sender.statistics.congestionWindow == window)
+  }
+
+  @Test func `losses of one flight shrink the window once`() throws {
+    let sender = try Sender()
+    for _ in 1...30 { try sender.sendOne(10) }
+    let sent = sender.last
+    sender.wait(100)
+    try sender.acknowledge(5...5)
+    #expect(sender.statistics.congestionEvents == 1)
+    let window = sender.statistics.congestionWindow
+    try sender.acknowledge(5...5, 20...20)
+    try sender.acknowledge(5...5, 20...20, sent...sent)
+    #expect(sender.statistics.packetsLost >= 20)
+    #expect(sender.statistics.congestionEvents == 1)
+    #expect(sender.statistics.congestionWindow == window)
+  }
+
+  @Test func `a late packet of an earlier event does not undo the last one`() throws {
+    let sender = try Sender()
+    for _ in 1...8 { try sender.sendOne() }
+    sender.wait(50)
+    // 1 and 2 are lost.
+    try sender.acknowledge(3...8)
+    #expect(sender.statistics.congestionEvents == 1)
+    sender.wait(5)
+    _ = sender.send()
+    for _ in 1...8 {
+      sender.wait(1)
+      try sender.sendOne()
+    }
+    let first = sender.last - 7
+    sender.wait(40)
+    try sender.acknowledge(3...first - 1, first + 1...sender.last)
+    #expect(sender.statistics.congestionEvents == 2)
+    let window = sender.statistics.congestionWindow
+    // 2 was only late: nothing of the second event.
+    try sender.acknowledge(2...first - 1, first + 1...sender.last)
+    #expect(sender.statistics.spuriousLosses == 1)
+    #expect(sender.statistics.congestionWindow == window)
+    // The only packet of the second event was late.
+    try sender.acknowledge(2...sender.last)
+    #expect(sender.statistics.spuriousLosses == 2)
+    #expect(sender.statistics.congestionWindow > window)
+  }
+
+  @Test func `acknowledgements do not wait longer than an eighth of the round trip`() throws {
+    let sender = try Sender()
+    try sender.sendOne()
+    sender.wait(16)
+    try sender.acknowledge(1...1)
+    // Until the tracker is no longer eager.
+    for _ in 0..<40 {
+      try sender.receive()
+      _ = sender.send()
+    }
+    try sender.receive()
+    #expect(sender.send() == 0)
+    #expect(sender.connection.deadline == sender.now + .milliseconds(2))
+  }
+}
