@@ -33,7 +33,7 @@ public struct SimulationText: Sendable {
       "sessions     \(report.handshakes) handshakes, \(report.connects) connects, \(report.disconnects) disconnects, "
         + "\(report.unreachable) times unreachable")
     lines.append("routes       \(report.routes) paths used, \(report.packetsOnBusiestRoute) datagrams on the busiest")
-    lines.append("lost         \(Self.list(report.drops))")
+    lines.append("lost         \(Self.list(report.drops))\(report.marked > 0 ? "; \(report.marked) marked CE" : "")")
     lines.append("dropped      \(Self.list(report.nodeDrops))")
     lines.append(
       "speed        \(decimal(result.runSeconds, digits: 2)) s for \(decimal(report.virtualSeconds, digits: 1)) s: "

@@ -12,7 +12,7 @@ import Testing
         duration 1.5m
         nodes 6
         topology random degree 3
-        link delay 20ms jitter 2ms reorders loss 1% duplicate 0.1% reorder 1% holdback 9ms rate 1.5M queue 64k mark 30k mtu 1392
+        link delay 20ms jitter 2ms reorders loss 1% duplicate 0.1% reorder 1% holdback 9ms rate 1.5M queue 64k mark 30k mtu 1392 icmp burst 2% length 5 aqm codel bleach ce
         path 0 1 loss 10%
         path 2 > 3 rate none
         access 3,5 up rate 1M
@@ -50,6 +50,10 @@ import Testing
     link.queue = 64_000
     link.markingThreshold = 30_000
     link.mtu = 1392
+    link.reportsTooLong = true
+    link.burstLoss = BurstLoss(average: 0.02, length: 5)
+    link.discipline = .coDel()
+    link.bleaching = .clearsCE
     #expect(scenario.conditions == link)
     link.loss = 0.1
     #expect(scenario.paths[0] == Scenario.Path(from: 0, to: 1, link) && scenario.paths.count == 3)

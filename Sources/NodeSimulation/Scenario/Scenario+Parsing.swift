@@ -3,6 +3,8 @@ internal import MeshReliability
 internal import MeshSimulation
 
 extension Scenario {
+  private enum CongestionName: String, CaseIterable { case cubic, newreno, ledbat, prague }
+
   private static let statements =
     "name, seed, duration, nodes, topology, link, path, access, nat, messages, congestion, keepalive, recovery, idle, "
     + "attacker, clock, at"
@@ -84,9 +86,11 @@ extension Scenario {
       for host in hosts { homes.append(Home(of: host, behaviour, isBehindCarrier: isBehindCarrier)) }
     case "messages": try readMessages(&words)
     case "congestion":
-      congestion = words.take("newreno") ? .newReno : .cubic
-      if congestion == .cubic, !words.take("cubic") {
-        throw ScenarioWords.Problem(message: "the congestion control is one of cubic, newreno")
+      switch try words.choice("the congestion control", of: CongestionName.self) {
+      case .newreno: congestion = .newReno
+      case .cubic: congestion = .cubic
+      case .ledbat: congestion = .ledbat
+      case .prague: congestion = .prague
       }
     case "keepalive": keepalive = try words.duration("the interval of keepalives")
     case "recovery": recovery = words.take("none") ? nil : try words.duration("the time to recover")

@@ -6,6 +6,9 @@ struct ScenarioWords {
   /// What is wrong with a line.
   struct Problem: Error { let message: String }
 
+  private enum Discipline: String, CaseIterable { case none, codel, dualpi2 }
+  private enum BleachingName: String, CaseIterable { case none, all, ce, ect1, mark }
+
   private let words: [Substring]
   private var next = 0
 
@@ -146,9 +149,29 @@ struct ScenarioWords {
       case "queue": conditions.queue = Int(clamping: try bytes("the queue"))
       case "mark": conditions.markingThreshold = take("none") ? nil : Int(clamping: try bytes("the threshold for marks"))
       case "mtu": conditions.mtu = Int(clamping: try bytes("the MTU"))
+      case "icmp": conditions.reportsTooLong = true
+      case "burst":
+        let average = try share("the loss in bursts")
+        guard average < 1 else { throw Problem(message: "the loss in bursts is below 100%") }
+        let length = take("length") ? try integer("the packets of a burst", 1...10_000) : 4
+        conditions.burstLoss = average > 0 ? BurstLoss(average: average, length: Double(length)) : nil
+      case "aqm":
+        switch try choice("the queue discipline", of: Discipline.self) {
+        case .none: conditions.discipline = .dropTail
+        case .codel: conditions.discipline = .coDel()
+        case .dualpi2: conditions.discipline = .dualPI2()
+        }
+      case "bleach":
+        switch try choice("the bleaching", of: BleachingName.self) {
+        case .none: conditions.bleaching = .none
+        case .all: conditions.bleaching = .clearsField
+        case .ce: conditions.bleaching = .clearsCE
+        case .ect1: conditions.bleaching = .remarksECT1
+        case .mark: conditions.bleaching = .marksAll
+        }
       default:
         throw Problem(
-          message: "\(quoted(name)) is not known here; allowed are delay, jitter, reorders, loss, duplicate, reorder, holdback, rate, queue, mark, mtu")
+          message: "\(quoted(name)) is not known here; allowed are delay, jitter, reorders, loss, duplicate, reorder, holdback, burst, rate, queue, mark, aqm, bleach, mtu, icmp")
       }
     }
     return conditions
