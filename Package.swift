@@ -19,7 +19,7 @@ func layer(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
   .testTarget(
     name: "Mesh\(name)Tests", dependencies: [.target(name: "Mesh" + name)] + dependencies,
-    path: "Tests/\(name)Tests",
+    path: "Tests/\(name)Tests", exclude: name == "NodeSimulation" ? ["Seeds.txt"] : [],
     swiftSettings: [.enableExperimentalFeature("Lifetimes")])
 }
 

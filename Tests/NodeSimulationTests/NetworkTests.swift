@@ -1,4 +1,5 @@
 import MeshNodeSimulation
+import MeshPrimitives
 import MeshSimulation
 import Testing
 
@@ -12,12 +13,149 @@ import Testing
     return scenario
   }
 
-  @Test func `all messages arrive where nothing is in the way`() {
-    let network = SimulatedNetwork(Self.scenario(Topology(.ring, nodes: 8)))
+  static func run(_ scenario: Scenario) -> SimulatedNetwork {
+    let network = SimulatedNetwork(scenario)
     network.run()
+    return network
+  }
+
+  @Test(arguments: Scenario.Carrier.allCases)
+  func `all messages arrive where nothing is in the way`(carrier: Scenario.Carrier) {
+    var scenario = Self.scenario(Topology(.ring, nodes: 8))
+    scenario.messages?.carrier = carrier
+    let network = Self.run(scenario)
     let messages = network.report.messages
     #expect(network.violation == nil)
     #expect(messages.offered > 200 && messages.delivered >= messages.offered - 8)
     #expect(messages.latencyMillisecondsP50 >= 10 && messages.latencyMillisecondsP99 < 15)
+  }
+
+  @Test func `the same seed gives the same run, another seed another one`() {
+    var scenario = Self.scenario(Topology(.random, nodes: 12))
+    scenario.conditions.loss = 0.05
+    scenario.conditions.jitter = .milliseconds(5)
+    let first = Self.run(scenario)
+    let again = Self.run(scenario)
+    #expect(first.fingerprint == again.fingerprint)
+    scenario.seed = 2
+    #expect(first.fingerprint != Self.run(scenario).fingerprint)
+  }
+
+  @Test func `a run that is stopped and goes on is the same run`() {
+    let scenario = Self.scenario(Topology(.grid, nodes: 9))
+    let whole = Self.run(scenario)
+    let pieces = SimulatedNetwork(scenario)
+    for step in 1...300 { pieces.run(until: pieces.start + .milliseconds(step * 100)) }
+    #expect(whole.fingerprint == pieces.fingerprint)
+  }
+
+  @Test func `a partition parts, and heals`() throws {
+    let scenario = try Scenario(
+      parsing: """
+        nodes 6
+        topology full
+        duration 2m
+        messages 100B every 500ms
+        at 20s partition 0-2
+        at 50s heal
+        """)
+    let network = Self.run(scenario)
+    #expect(network.violation == nil)
+    // Nine of the fifteen pairs lie across.
+    #expect(network.report.disconnects == 18 && network.report.connects == 48)
+    #expect(network.report.messages.ended > 0)
+    #expect(network.edges.allSatisfy { $0.isConnected })
+  }
+
+  @Test func `hosts that crash, sleep and move come back`() throws {
+    let scenario = try Scenario(
+      parsing: """
+        nodes 5
+        topology star
+        duration 3m
+        messages 100B every 500ms
+        clock 1 skew 400 wall 20h
+        clock 2 skew -400
+        at 20s crash 1
+        at 30s restart 1
+        at 40s sleep 2
+        at 50s wake 2
+        at 60s move 3
+        at 70s restart 0
+        at 80s clock 1 wall -20h
+        at 81s restart 1
+        """)
+    let network = Self.run(scenario)
+    #expect(network.violation == nil)
+    #expect(network.hostFacts[1].restarts == 2 && network.hostFacts[3].moves == 1)
+    #expect(network.edges.allSatisfy { $0.isConnected })
+  }
+
+  @Test func `homes behind NATs reach a server, and one behind a NAT that blocks does not`() throws {
+    let scenario = try Scenario(
+      parsing: """
+        nodes 7
+        topology star
+        duration 4m
+        recovery none
+        messages 100B every 1s
+        nat 1 full-cone
+        nat 2 address-restricted
+        nat 3 port-restricted timeout 20s
+        nat 4 symmetric cgnat
+        nat 5 port-restricted cgnat
+        nat 6 blocked
+        at 60s move 4
+        at 70s reset-nat 3
+        """)
+    let network = Self.run(scenario)
+    #expect(network.violation == nil)
+    #expect(network.edges.map { $0.isConnected } == [true, true, true, true, true, false])
+  }
+
+  @Test func `two transfers share a bottleneck`() throws {
+    let scenario = try Scenario(
+      parsing: """
+        nodes 3
+        topology star
+        duration 30s
+        access 0 down rate 8M queue 100k
+        at 1s transfer 1 > 0 4M
+        at 1s transfer 2 > 0 4M
+        """)
+    let network = Self.run(scenario)
+    let transfers = network.report.transfers
+    #expect(network.violation == nil && transfers.count == 2)
+    #expect(transfers.allSatisfy { $0.received == 4_000_000 && $0.megabitsPerSecond > 2.5 })
+    #expect(network.transferSeries.allSatisfy { $0.samples.count > 10 })
+  }
+
+  @Test func `nobody is sent more than three times what seems to come from there`() {
+    var scenario = Self.scenario(Topology(.full, nodes: 5), seconds: 60)
+    scenario.hasAttacker = true
+    scenario.messages?.interval = .milliseconds(100)
+    var forged = 0
+    let network = SimulatedNetwork(scenario)
+    network.observer = { if $0.kind == .forged { forged += 1 } }
+    network.run()
+    #expect(network.violation == nil && forged > 100)
+  }
+
+  // MARK: - The model finds what is wrong
+
+  @Test func `what never comes is found, with a diagram`() throws {
+    let scenario = try Scenario(
+      parsing: """
+        nodes 2
+        duration 60s
+        recovery 20s
+        messages 100B every 1s
+        path 0 > 1 loss 100%
+        """)
+    let network = Self.run(scenario)
+    let violation = try #require(network.violation)
+    #expect(violation.kind == .stalled && violation.seed == 1)
+    #expect(violation.diagram.hasPrefix("sequenceDiagram\n  participant H0\n  participant H1\n"))
+    #expect(violation.diagram.contains("initiation 148 B"))
   }
 }

@@ -1,45 +1,38 @@
-import MeshCrypto
 import MeshPrimitives
-import MeshReliability
-import MeshSession
-import MeshSimulation
 import Testing
 
 @testable import MeshNode
 
-@Suite("Node: a peer that starts again") struct RestartedPeerTests {
-  /// Until the other side has learned of the restart, it goes on with its old connection on the new keys.
-  @Test(arguments: UInt64(1)...20)
-  func `packets of the old connection are not taken for ones of the new`(seed: UInt64) throws {
-    let (lab, left, right) = try NodeLab.pair(seed: seed)
-    right.node.setService("bulk", access: .peers)
-    lab.connect(left, to: right)
-    let old = try lab.open("bulk", from: left, to: right)
-    lab.send(NodeTests.data(40_000_000), on: old, from: left)
-    lab.run(for: .milliseconds(100))
-    #expect(right.opened().count == 1)
+/// Until it learns that we started again, a peer sends packets of its old connection, on the new keys.
+@Suite("Node: a peer that takes us for who we were") struct RestartedPeerTests {
+  private let now = Instant(nanoseconds: 0)
 
-    var entropy = SeededEntropy(seed: 2)
-    right.node = Node(
-      privateKey: try PrivateKey(generating: &entropy), entropy: SeededEntropy(seed: 77 + seed),
-      provider: CipherProvider(preferring: .libsodium), now: lab.now)
-    right.events = []
-    right.received = [:]
-    left.outgoing = []
-    right.node.setService("bulk", access: .peers)
-    _ = try right.node.addPeer(PeerConfiguration(publicKey: left.key, endpoint: left.address), now: lab.now)
-    // One Hello that is lost, and the other side does not know yet.
-    lab.loss = 300
-    lab.connect(right, to: left)
-    lab.run(for: .seconds(4))
-    lab.loss = 0
-    lab.run(for: .seconds(10))
-    #expect(left.events.contains(.disconnected(left.find(right.key)!, .peerRestarted)))
-    #expect(right.opened().isEmpty)
-    let new = try lab.open("bulk", from: left, to: right)
-    lab.send(NodeTests.data(100_000), on: new, from: left)
-    lab.run(for: .seconds(5))
-    #expect(right.opened().count == 1)
-    #expect(right.received[try #require(right.opened().last)] == NodeTests.data(100_000))
+  private func hello(_ exchange: inout HelloExchange, mirrored: UInt64, own: UInt64 = 7) -> HelloExchange.Outcome {
+    exchange.receive(
+      incarnation: 3, mirrored: mirrored, peerHeard: true, peerSettled: false, own: own, now: now)
+  }
+
+  @Test func `its packets belong to us only once it names us as we are`() {
+    var exchange = HelloExchange()
+    exchange.begin(now: now)
+    #expect(!exchange.knowsUs)
+    #expect(!hello(&exchange, mirrored: 6).completed)
+    #expect(exchange.heard && !exchange.knowsUs)
+    #expect(hello(&exchange, mirrored: 7).completed)
+    #expect(exchange.knowsUs)
+  }
+
+  @Test func `a new key pair and the end of a connection begin that again`() {
+    var exchange = HelloExchange()
+    exchange.begin(now: now)
+    _ = hello(&exchange, mirrored: 7)
+    exchange.connectionEnded()
+    #expect(!exchange.knowsUs)
+    _ = hello(&exchange, mirrored: 7)
+    exchange.begin(now: now)
+    #expect(!exchange.knowsUs)
+    // We are called otherwise now.
+    _ = hello(&exchange, mirrored: 7, own: 8)
+    #expect(!exchange.knowsUs)
   }
 }

@@ -73,7 +73,7 @@ struct TraceMemory {
 extension SimulatedNetwork {
   func trace(_ kind: TraceEntry.Kind, from sender: Int, to receiver: Int, _ bytes: RawSpan, _ ecn: ECN) {
     switch kind {
-    case .sent, .arrived: break
+    case .sent, .arrived, .forged: break
     default: counts.drops[kind.name, default: 0] += 1
     }
     var content = Fingerprint()

@@ -34,7 +34,12 @@ extension SimulatedNetwork {
   func put(_ bytes: RawSpan, _ ecn: ECN, tag: UInt32, on link: Int, from: Int, to: Int) {
     let before = links.links[link].deadline
     let fate = links.links[link].send(bytes, ecn: ecn, tag: tag, now: now)
-    if fate != .sent { trace(.dropped("\(fate)"), from: from, to: to, bytes, ecn) }
+    switch fate {
+    case .sent: break
+    case .lost: trace(.dropped("lost"), from: from, to: to, bytes, ecn)
+    case .queueFull: trace(.dropped("queueFull"), from: from, to: to, bytes, ecn)
+    case .tooLong: trace(.dropped("tooLong"), from: from, to: to, bytes, ecn)
+    }
     let after = links.links[link].deadline
     if let after, after != before { linkWakes.schedule(UInt32(link), at: after) }
   }

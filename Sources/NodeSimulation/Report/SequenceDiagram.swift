@@ -9,7 +9,9 @@ struct SequenceDiagram {
     let chosen = entries.filter { host < 0 || $0.sender == host || $0.receiver == host }.suffix(Self.longest)
     var names: [Int] = []
     for entry in chosen {
-      for name in [entry.sender, entry.receiver] where !names.contains(name) { names.append(name) }
+      var parties = [entry.sender, entry.receiver]
+      if case .event = entry.kind, entry.receiver < 0 { parties.removeLast() }
+      for name in parties where !names.contains(name) { names.append(name) }
     }
     names.sort()
     var lines = ["sequenceDiagram"]

@@ -47,6 +47,8 @@ public struct SimulationReport: Encodable, Sendable {
   public let unreachable: UInt64
   /// Datagrams that did not arrive, by reason.
   public let drops: [String: UInt64]
+  /// Datagrams that queues marked CE.
+  public let marked: Int
   /// What nodes dropped of what arrived, by reason.
   public let nodeDrops: [String: UInt64]
   /// Paths that carried packets, one direction each, and how unevenly: packets on the busiest.
@@ -79,6 +81,9 @@ extension SimulatedNetwork {
     }
     func milliseconds(_ thousandths: UInt64) -> Double { Double(counts.latency.percentile(thousandths) / 1000) / 1000 }
     let used = links.used
+    var drops = counts.drops
+    let managed = links.links.reduce(0) { $0 + $1.counts.dropped }
+    if managed > 0 { drops["byQueue"] = UInt64(managed) }
     return SimulationReport(
       name: scenario.name, seed: scenario.seed, nodes: hosts.count,
       neighbours: hosts.reduce(0) { $0 + $1.conversations.count },
@@ -91,7 +96,7 @@ extension SimulatedNetwork {
       transfers: transfers, datagrams: counts.datagramsSent, datagramsArrived: counts.datagramsArrived,
       bytes: counts.bytesSent, payload: counts.payload,
       overheadRatio: counts.payload > 0 ? Double(counts.bytesSent) / Double(counts.payload) : 0, handshakes: handshakes,
-      connects: counts.connects, disconnects: counts.disconnects, unreachable: counts.unreachable, drops: counts.drops,
+      connects: counts.connects, disconnects: counts.disconnects, unreachable: counts.unreachable, drops: drops, marked: links.links.reduce(0) { $0 + $1.counts.marked },
       nodeDrops: nodeDrops, routes: used.count, packetsOnBusiestRoute: used.reduce(0) { max($0, $1.packets) },
       wakeups: counts.wakes, violation: violation?.description)
   }

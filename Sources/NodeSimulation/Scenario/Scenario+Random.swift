@@ -13,7 +13,7 @@ extension Scenario {
     let nodes = 2 + Int(random.upTo(random.chance(0.2) ? 10 : 4))
     scenario.topology = Topology(random.pick(Topology.Kind.allCases), nodes: nodes, degree: 3)
     scenario.conditions = random.conditions()
-    scenario.congestion = random.pick([.cubic, .newReno])
+    scenario.congestion = random.pick(CongestionAlgorithm.allCases)
     scenario.hasAttacker = random.chance(0.3)
     for host in 1..<nodes where random.chance(0.25) {
       scenario.homes.append(Home(of: host, random.nat(), isBehindCarrier: random.chance(0.2)))
@@ -45,7 +45,7 @@ extension Scenario {
   /// Fewer messages where the paths do not carry all that the nodes might want: a queue that grows for ever proves nothing.
   private func limit(_ messages: inout MessageTraffic) {
     var rate = ([conditions] + accesses.map { $0.conditions }).reduce(Int64.max) { min($0, $1.rate ?? .max) } / 8
-    let isRough = conditions.loss > 0.01 || conditions.reordering > 0 || conditions.jitterReorders
+    let isRough = conditions.loss > 0.01 || conditions.burstLoss != nil || conditions.reordering > 0 || conditions.jitterReorders
     rate = min(rate, (isRough ? 40_000 : 1_000_000) * Int64(topology.nodes))
     let all = Int64(messages.size + 100) * Int64(topology.nodes)
     let least = Duration.milliseconds(all * 1000 * 6 / max(rate, 1))
@@ -123,7 +123,11 @@ extension SeededEntropy {
       conditions.rate = 500_000 << upTo(6)
       conditions.queue = 10_000 << Int(upTo(5))
       if chance(0.5) { conditions.markingThreshold = conditions.queue / 4 }
+      conditions.discipline = pick([.dropTail, .dropTail, .coDel(), .dualPI2()])
     }
+    if chance(0.15) { conditions.burstLoss = BurstLoss(average: Double(upTo(50)) / 1000, length: Double(1 + upTo(8))) }
+    if chance(0.15) { conditions.bleaching = pick(Bleaching.allCases) }
+    conditions.reportsTooLong = chance(0.5)
     return conditions
   }
 
