@@ -54,6 +54,7 @@ extension Node {
     }
     if peer.connection == nil {
       var settings = configuration.connection
+      settings.skipSeed = entropy.nextUInt64()
       settings.peer = ConnectionLimits(hello.limits, frames: peer.frames)
       peer.connectionNumber &+= 1
       peer.connection = OpenConnection(

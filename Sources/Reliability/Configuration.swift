@@ -59,6 +59,10 @@ public struct Configuration: Sendable {
   /// Whether packets ask for ECN marks, as long as the path carries them (RFC 9000 §13.4).
   public var usesECN = true
 
+  /// Random, and unknown to the peer: which packet numbers are left out, to catch a peer that acknowledges what it never
+  /// got. 0: none.
+  public var skipSeed: UInt64 = 0
+
   public init() {}
 }
 

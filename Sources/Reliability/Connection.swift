@@ -71,6 +71,7 @@ public struct Connection: ~Copyable {
 
   // Sending.
   var sent = SentPackets()
+  var skipper: NumberSkipper
   /// Bytes sent for the first time on all streams.
   var dataSent: UInt64 = 0
   /// Bytes that the peer allows.
@@ -138,6 +139,7 @@ public struct Connection: ~Copyable {
     packetCapacity = max(Self.smallestCapacity, configuration.packetSize - configuration.overheadPerPacket)
     controlReserve = min(64 << 10, configuration.peer.data / 8)
     path = PathState(configuration)
+    skipper = NumberSkipper(seed: configuration.skipSeed)
     lastReceived = now
   }
 
