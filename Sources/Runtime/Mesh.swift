@@ -147,12 +147,13 @@ public final class Mesh: Sendable {
   // MARK: - Streams
 
   /// Opens a stream to a service of a peer, connecting first if need be.
+  /// - Parameter options: the lane, whether the peer sends as well, and the share among streams of the lane.
   /// - Throws: ``MeshError``: `.unknownPeer`, `.unreachable`, `.plainWireGuard`; `CancellationError`. That a service is
   ///   refused shows when the stream is first read or written.
   public func open(
-    _ service: String, at key: PublicKey, timeout: Duration = .seconds(10)
+    _ service: String, at key: PublicKey, options: StreamOptions = StreamOptions(), timeout: Duration = .seconds(10)
   ) async throws -> MeshStream {
-    try await connect(key, .open(service: service), timeout: timeout)!
+    try await connect(key, .open(service: service, options), timeout: timeout)!
   }
 
   /// Where messages and datagrams for a service of a peer are sent to, connecting first if need be. One for all who ask,
@@ -245,7 +246,17 @@ public final class Mesh: Sendable {
   }
 
   /// Tells all peers, ends all streams and gives the port back. Harmless when it is closed already.
-  public func close() async {
+  ///
+  /// - Parameter grace: how long to wait before that until the peers have everything that was written to streams that are
+  ///   finished, and every message. No peer can open streams meanwhile.
+  public func close(grace: Duration = .zero) async {
+    if grace > .zero {
+      let gate = Gate<Void>()
+      if post({ core in core.drain(until: core.now + grace, gate: gate) }) {
+        // Whatever comes of it, what follows is the end.
+        try? await Task.detached { try await gate.value() }.value
+      }
+    }
     reporting?.cancel()
     await reporting?.value
     mailbox.post { $0.stop() }

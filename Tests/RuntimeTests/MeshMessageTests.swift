@@ -139,4 +139,45 @@ import Testing
     await client.close()
     await server.close()
   }
+
+  @Test func `a one-way stream goes from who opened it`() async throws {
+    let (client, server) = try await MeshTests.pair()
+    let streams = server.incoming("log")
+    let stream = try await client.open(
+      "log", at: server.publicKey, options: StreamOptions(lane: .message, isOneWay: true))
+    try await stream.write("a line")
+    try await stream.finish()
+    await #expect(throws: MeshError.notWritable) { try await stream.read() }
+    var iterator = streams.makeAsyncIterator()
+    let accepted = try #require(await iterator.next())
+    await #expect(throws: MeshError.notWritable) { try await accepted.write("no") }
+    var received: [UInt8] = []
+    for try await chunk in accepted { received += chunk }
+    #expect(received == Array("a line".utf8))
+    try await stream.flushed()
+    await client.close()
+    await server.close()
+  }
+
+  @Test func `closing with grace delivers what was sent before`() async throws {
+    let (client, server) = try await MeshTests.pair()
+    let inbox = server.messages("last words")
+    let streams = server.incoming("bulk")
+    let stream = try await client.open("bulk", at: server.publicKey)
+    let data = [UInt8](repeating: 3, count: 400_000)
+    try await stream.write(data)
+    try await stream.finish()
+    for _ in 0..<200 {
+      try await client.send([UInt8](repeating: 4, count: 2_000), to: server.publicKey, service: "last words")
+    }
+    await client.close(grace: .seconds(10))
+    #expect(try await receive(200, from: inbox).count == 200)
+    var received: [UInt8] = []
+    for await accepted in streams {
+      for try await chunk in accepted { received += chunk }
+      break
+    }
+    #expect(received == data)
+    await server.close()
+  }
 }
