@@ -265,7 +265,13 @@ public struct Connection: ~Copyable {
     if unanswered == 0 { result = earliest(result, trimAt) }
     if let vanishing = vanishingAt { result = earliest(result, vanishing) }
     if let idle = configuration.idleTimeout { result = earliest(result, lastReceived + idle) }
-    return result
+    return earliest(result, keepaliveAt)
+  }
+
+  /// When an idle connection with open streams asks whether the peer is still there, so that it does not end.
+  private var keepaliveAt: Instant? {
+    guard let idle = configuration.idleTimeout, table.count > 0, unanswered == 0 else { return nil }
+    return max(lastReceived, lastAskedAt) + idle / 2
   }
 
   /// Only after a few probes went unanswered: a machine that slept must have had the chance to ask. New data that leaves
@@ -285,6 +291,7 @@ public struct Connection: ~Copyable {
     if let vanishingAt, vanishingAt <= now { return end(.timedOut) }
     path.pacer.expire(now: now)
     acks.handleTimeout(now: now)
+    if let keepaliveAt, keepaliveAt <= now { probes = max(probes, 1) }
     if let due = recoveryDeadline, due <= now { recoveryTimeout(now: now) }
     if let trimAt, trimAt <= now, unanswered == 0 {
       self.trimAt = nil

@@ -39,6 +39,10 @@ public final class Mesh: Sendable {
     /// The MTU of the tunnel, in bytes.
     public var mtu = 1420
     public var acceptance = Acceptance.listed
+    /// How the speed of sending follows what the path carries.
+    public var congestion = CongestionAlgorithm.cubic
+    /// Connections end when nothing came for so long and no stream is open; `nil`: never. The peer may have a shorter one.
+    public var idleTimeout: Duration?
     /// Services that are open from the first packet on, and to whom: their streams wait until ``Mesh/incoming(_:from:)``
     /// is asked for them. A peer may knock between the start of the mesh and that call.
     public var services: [String: ServiceAccess] = [:]
@@ -91,6 +95,8 @@ public final class Mesh: Sendable {
     settings.addresses = configuration.addresses
     settings.mtu = configuration.mtu
     settings.connectTimeout = .seconds(10)
+    settings.connection.congestion = configuration.congestion
+    settings.connection.idleTimeout = configuration.idleTimeout
     if let timestamps { settings.device.lastTimestamp = timestamps.initial }
     switch configuration.acceptance {
     case .listed: settings.device.acceptance = .listed
