@@ -29,10 +29,8 @@ extension Node {
           forget(peer)
         }
         events.append(.strangerRemoved(id, key))
-      case .endpointChanged(let id, let endpoint):
+      case .endpointChanged(let id, _):
         guard let peer = self[id] else { continue }
-        // Another path: what the old one carried says nothing of it.
-        if peer.isConnected { peer.mtu.begin(to: endpoint, now: now) }
         markReady(peer)
       }
     }
@@ -49,6 +47,7 @@ extension Node {
     peer.frames = hello.frames.reduce(into: 0) { if $1 < 64 { $0 |= 1 << UInt64($1) } }
     peer.software = String(decoding: hello.software.utf8.prefix(64), as: UTF8.self)
     if let observed = hello.observed { peer.observedAddress = observed }
+    if hello.limits.maxPacket > 0 { peer.longestPacket = Int(clamping: min(hello.limits.maxPacket, 65_507)) }
     if outcome.restarted {
       pumpConnection(of: peer, now: now)
       disconnect(peer, .peerRestarted)
@@ -64,7 +63,7 @@ extension Node {
       peer.isConnected = true
       peer.connectDeadline = .distantFuture
       device.setReplayWindow(32_704, of: peer.id)
-      if let endpoint = device.endpoint(of: peer.id) { peer.mtu.begin(to: endpoint, now: now) }
+      beginPaths(of: peer, now: now)
       events.append(.connected(peer.id))
     }
   }
@@ -104,7 +103,7 @@ extension Node {
     peer.isConnected = false
     peer.connection = nil
     peer.vanishing = .distantFuture
-    peer.mtu.end()
+    endPaths(of: peer)
     if reason != .peerRestarted {
       peer.ownIncarnation = max(entropy.nextUInt64(), 1)
       peer.hello.connectionEnded()

@@ -25,6 +25,7 @@ extension Node {
         // Events first: this packet may have confirmed the session that it came on.
         pumpDevice(now: now)
         guard let peer = self[id] else { return }
+        received(datagram.byteCount, from: source, of: peer, now: now)
         var content = datagram._mutatingExtracting(payload)
         receive(&content, of: peer, from: source, ecn: ecn, now: now)
       }
@@ -96,6 +97,7 @@ extension Node {
     case .unnumbered:
       return receiveUnconnected(message, of: peer, from: source, now: now)
     case .accepted(let hasForeignFrames):
+      if connection.machine.newestAsked { peerIsAt(source, peer, now: now) }
       if hasForeignFrames { receiveFrames(message, of: peer, from: source, now: now) }
     case .duplicate, .noRoom, .closed: break
     }
@@ -142,7 +144,8 @@ extension Node {
       case .ack(let frame): ack = frame
       case .pathProbe(let data):
         let reply = Payload.pathReply(PathReply(data: data, observed: source))
-        device.send(reply.bytes, to: peer.id, now: now)
+        // On the path that the probe came by, whatever is in use.
+        device.send(reply.bytes, to: peer.id, at: source, now: now)
       case .pathReply(let reply): receive(reply, of: peer, from: source, now: now)
       case .other(FieldNumber.hello, let bytes): receiveHello(message.extracting(bytes), of: peer, now: now)
       case .other(FieldNumber.close, let bytes):
@@ -150,7 +153,8 @@ extension Node {
       case .relay: refuse(FieldNumber.relay, of: peer, now: now)
       case .ipFragment: refuse(FieldNumber.ipFragments, of: peer, now: now)
       case .other(let field, _): refuse(field, of: peer, now: now)
-      case .number, .stream, .message, .datagram, .maxData, .streamMaxData, .resetStream, .stopSending, .ping, .maxStreams,
+      case .number, .stream, .message, .datagram, .maxData, .streamMaxData, .resetStream, .stopSending, .ping,
+        .maxStreams,
         .dataBlocked, .streamDataBlocked, .streamsBlocked:
         break  // the connection's
       }
@@ -168,9 +172,8 @@ extension Node {
 
   private mutating func receive(_ reply: PathReply, of peer: NodePeer, from source: SocketAddress, now: Instant) {
     if let observed = reply.observed { peer.observedAddress = observed }
-    if peer.mtu.handleReply(reply.data) {
-      markReady(peer)
-    } else if let index = peer.pings.firstIndex(where: { $0.token == reply.data }) {
+    if pathReplied(reply.data, of: peer, now: now) { return }
+    if let index = peer.pings.firstIndex(where: { $0.token == reply.data }) {
       let sent = peer.pings.remove(at: index).sent
       events.append(.pong(peer.id, token: reply.data, roundTrip: now - sent, from: source))
     }

@@ -20,6 +20,10 @@ public struct PeerStatus: Sendable {
   public let streams: Int
   /// Bytes of UDP payload that the path is known to carry.
   public let packetSize: Int
+  /// Addresses of the peer that packets can be sent to; the one in use is ``endpoint``.
+  public let validatedPaths: [SocketAddress]
+  /// How often another path was taken since the peer is listed.
+  public let pathChanges: Int
   /// What the peer calls itself: its own words.
   public let software: String
   /// Where the peer says that our packets come from.
@@ -40,7 +44,9 @@ extension Node {
       publicKey: peer.publicKey, kind: kind, isStranger: peer.isStranger, isConnected: peer.isConnected,
       endpoint: device.endpoint(of: id), allowedIPs: allowedIPs.prefixes(of: id.slot),
       session: device.statistics(of: id) ?? PeerStatistics(), connection: peer.connection?.machine.statistics,
-      streams: peer.connection?.machine.streamCount ?? 0, packetSize: peer.mtu.current, software: peer.software,
+      streams: peer.connection?.machine.streamCount ?? 0, packetSize: peer.packetSize,
+      validatedPaths: peer.paths.filter(\.isValidated).map(\.address), pathChanges: peer.pathChanges,
+      software: peer.software,
       observedAddress: peer.observedAddress)
   }
 }

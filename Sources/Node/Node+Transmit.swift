@@ -52,10 +52,7 @@ extension Node {
       }
       if peer.isConnected, let connection = peer.connection, let due = connection.machine.deadline, due <= now {
         connection.machine.handleTimeout(now: now)
-        // Several probes in a row went unanswered: perhaps the path carries small packets only.
-        if connection.machine.consecutiveProbeTimeouts >= 3, peer.mtu.current > PathMTU.base {
-          peer.mtu.collapse(now: now)
-        }
+        watchPath(of: peer, now: now)
         pumpConnection(of: peer, now: now)
       }
       markReady(peer)
@@ -64,7 +61,7 @@ extension Node {
 
   /// Appends the next datagrams to `output` and tells where they go; `nil` when nothing is to be sent at `now`.
   /// - Parameters:
-  ///   - output: an empty buffer of 2,048 bytes at least; 64 KiB lets a burst be whole.
+  ///   - output: an empty buffer of ``longestPacket`` bytes at least; 64 KiB lets a burst be whole.
   ///   - wall: the time of day, for the timestamp of handshakes.
   public mutating func nextTransmit(into output: inout OutputRawSpan, now: Instant, wall: TAI64N) -> Burst? {
     while true {
@@ -83,6 +80,9 @@ extension Node {
       guard let peer = peers[Int(slot)], peer.isReady else { continue }
       peer.isReady = false
       pumpConnection(of: peer, now: now)
+      if let connection = peer.connection, connection.machine.longPacketsLost >= Self.mostLongLost {
+        watchPath(of: peer, now: now)
+      }
       sendControl(to: peer, now: now)
       if let burst = nextBurst(to: peer, into: &output, now: now) {
         // Whoever had a turn goes to the end of the line.
@@ -111,12 +111,7 @@ extension Node {
       // Without keys it waits for the next pair, with which the exchange begins again.
       if device.canSend(to: peer.id, now: now) { sendHello(to: peer, now: now) } else { peer.hello.end() }
     }
-    if peer.mtu.due <= now, peer.isConnected {
-      if let size = peer.mtu.nextProbe(token: entropy.nextUInt64(), now: now), let token = peer.mtu.probe {
-        let content = size - WireGuard.transportOverhead
-        device.send(Payload.pathProbe(token, filling: content).bytes, to: peer.id, now: now)
-      }
-    }
+    if peer.isConnected { sendProbes(to: peer, now: now) }
   }
 
   /// Fills `output` with packets of the peer's connection, all of one size but the last.
@@ -130,7 +125,10 @@ extension Node {
       return nil
     }
     peer.vanishing = .distantFuture
-    let size = peer.mtu.current
+    // What asks again and again whether the peer is there must pass wherever anything does.
+    let size =
+      connection.machine.consecutiveProbeTimeouts >= 2
+      ? min(peer.packetSize, MTUDiscovery.minimum) : peer.packetSize
     var segments = 0
     while segments < Self.segmentsPerBurst, output.freeCapacity >= size {
       let written = appendPacket(of: connection, to: peer, size: size, into: &output, now: now)

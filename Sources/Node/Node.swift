@@ -53,6 +53,9 @@ public struct Node: ~Copyable {
   public let derivedAddress: IPAddress
   /// Datagrams and packets dropped above the session layer, by reason.
   public internal(set) var drops = ReasonCounters<NodeDropReason>()
+  /// Bytes of the longest datagram that ``nextTransmit(into:now:wall:)`` may write next: it grows as paths turn out to
+  /// carry more.
+  public internal(set) var longestPacket = 2_048
   /// Echo requests answered.
   public internal(set) var echoesAnswered: UInt64 = 0
 

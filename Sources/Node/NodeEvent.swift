@@ -53,6 +53,8 @@ public enum NodeEvent: Equatable, Sendable {
   case messagesWritable(PeerID, Lane)
   /// The peer has every message that was sent to it.
   case messagesDelivered(PeerID)
+  /// Packets to the peer go to another address from now on.
+  case pathChanged(PeerID, SocketAddress)
   /// The answer to ``Node/ping(_:token:now:)``.
   case pong(PeerID, token: UInt64, roundTrip: Duration, from: SocketAddress)
   /// The acceptance policy let in a peer that is not listed, or its session lapsed.

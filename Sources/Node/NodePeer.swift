@@ -22,7 +22,16 @@ final class NodePeer {
   var connectDeadline = Instant.distantFuture
   /// The connection has something to say and there are no keys: it ends then.
   var vanishing = Instant.distantFuture
-  var mtu = PathMTU()
+  /// The ways to the peer while it is connected, and which one is in use.
+  var paths: [PeerPath] = []
+  var activePath = 0
+  /// How often another path was taken.
+  var pathChanges = 0
+  /// Candidates that the peer's packets made in the second that began then.
+  var candidates = 0
+  var candidatesSince = Instant(nanoseconds: .min)
+  /// Bytes of the longest datagram that the peer takes.
+  var longestPacket = MTUDiscovery.maximum
   /// Field numbers of `Packet` that the peer understands, as bits 0 to 63.
   var frames: UInt64 = 0
   var software = ""
@@ -45,8 +54,15 @@ final class NodePeer {
     self.isStranger = isStranger
   }
 
+  /// Bytes of a full datagram on the path in use.
+  var packetSize: Int { paths.isEmpty ? MTUDiscovery.minimum : paths[activePath].mtu.current }
+
   var deadline: Instant {
-    var earliest = min(min(hello.due, mtu.due), connectDeadline)
+    var earliest = min(hello.due, connectDeadline)
+    for (index, path) in paths.enumerated() {
+      earliest = min(earliest, path.due)
+      if index == activePath { earliest = min(earliest, path.mtu.due) }
+    }
     if isConnected { earliest = min(earliest, vanishing) }
     if isConnected, let due = connection?.machine.deadline { earliest = min(earliest, due) }
     return earliest

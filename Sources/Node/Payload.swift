@@ -8,7 +8,8 @@ enum Payload {
   /// Fields of `Packet` that this node understands, as `Hello` lists them.
   static let understood: [UInt32] = [
     FieldNumber.number, FieldNumber.ack, FieldNumber.streams, FieldNumber.messages, FieldNumber.datagrams,
-    FieldNumber.maxData, FieldNumber.streamMaxData, FieldNumber.resets, FieldNumber.stops, FieldNumber.pathProbe, FieldNumber.pathReply, FieldNumber.hello,
+    FieldNumber.maxData, FieldNumber.streamMaxData, FieldNumber.resets, FieldNumber.stops, FieldNumber.pathProbe,
+    FieldNumber.pathReply, FieldNumber.hello,
     FieldNumber.close, FieldNumber.ping, FieldNumber.maxStreams, FieldNumber.dataBlocked,
     FieldNumber.streamDataBlocked, FieldNumber.streamsBlocked, FieldNumber.padding,
   ]
@@ -49,7 +50,7 @@ enum Payload {
   }
 
   private static func framed(size: Int = 0, _ body: (inout OutputRawSpan) -> Void) -> [UInt8] {
-    Array(capacity: 2048) { output in
+    Array(capacity: max(2048, size)) { output in
       PayloadKind.writeTypedHeader(to: &output)
       body(&output)
       PayloadKind.pad(to: max(size, (output.byteCount + 15) & ~15), from: 0, in: &output)

@@ -83,9 +83,9 @@ struct AckTracker {
   }
 
   /// Lets acknowledgements come at least eight times per round trip, so that a sender with a small window is not stopped by
-  /// the wait for a batch; a millisecond is the shortest wait, and the agreed maximum the longest.
+  /// the wait for a batch; half a millisecond is the shortest wait, and the agreed maximum the longest.
   mutating func adapt(toRoundTrip nanoseconds: Int64) {
-    patience = min(max(nanoseconds / 8, 1_000_000), maximumDelay)
+    patience = min(max(nanoseconds / 8, 500_000), maximumDelay)
   }
 
   /// Nanoseconds that the newest packet has waited for its acknowledgement.

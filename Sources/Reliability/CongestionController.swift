@@ -51,161 +51,160 @@ public enum CongestionAlgorithm: Sendable, Equatable, CaseIterable {
   case prague
 }
 
-/// The chosen controller, without an existential on the way of each packet.
-enum Congestion: Sendable {
-  case newReno(NewReno)
-  case cubic(Cubic)
-  case ledbat(LEDBAT)
-  case prague(Prague)
+/// The chosen controller, without an existential on the way of each packet. What is asked per packet is kept ready.
+struct Congestion: Sendable {
+  private enum State: Sendable {
+    case newReno(NewReno)
+    case cubic(Cubic)
+    case ledbat(LEDBAT)
+    case prague(Prague)
+  }
+
+  private var state: State
+  private(set) var window = 0
+  private(set) var isSlowStart = true
+  private(set) var recoveryStart: Instant?
+  /// Whether packets are marked ECT(1), and the answer to marks is that of RFC 9331.
+  let isScalable: Bool
 
   init(_ algorithm: CongestionAlgorithm, packetSize: Int) {
-    self =
+    state =
       switch algorithm {
       case .newReno: .newReno(NewReno(packetSize: packetSize))
       case .cubic: .cubic(Cubic(packetSize: packetSize))
       case .ledbat: .ledbat(LEDBAT(packetSize: packetSize))
       case .prague: .prague(Prague(packetSize: packetSize))
       }
+    isScalable = algorithm == .prague
+    refresh()
   }
 
-  var window: Int {
-    switch self {
-    case .newReno(let state): state.window
-    case .cubic(let state): state.window
-    case .ledbat(let state): state.window
-    case .prague(let state): state.window
+  private mutating func refresh() {
+    switch state {
+    case .newReno(let chosen): refresh(from: chosen)
+    case .cubic(let chosen): refresh(from: chosen)
+    case .ledbat(let chosen): refresh(from: chosen)
+    case .prague(let chosen): refresh(from: chosen)
     }
   }
 
-  var isSlowStart: Bool {
-    switch self {
-    case .newReno(let state): state.isSlowStart
-    case .cubic(let state): state.isSlowStart
-    case .ledbat(let state): state.isSlowStart
-    case .prague(let state): state.isSlowStart
-    }
+  private mutating func refresh(from chosen: some CongestionController) {
+    window = chosen.window
+    isSlowStart = chosen.isSlowStart
+    recoveryStart = chosen.recoveryStart
   }
-
-  var recoveryStart: Instant? {
-    switch self {
-    case .newReno(let state): state.recoveryStart
-    case .cubic(let state): state.recoveryStart
-    case .ledbat(let state): state.recoveryStart
-    case .prague(let state): state.recoveryStart
-    }
-  }
-
-  /// Whether packets are marked ECT(1), and the answer to marks is that of RFC 9331.
-  var isScalable: Bool { if case .prague = self { true } else { false } }
 
   /// How packets are to be spread over the round trip.
   var pace: Pacer.Pace {
-    switch self {
-    case .prague: Pacer.Pace.smooth(isSlowStart: isSlowStart)
-    case .newReno, .cubic, .ledbat: Pacer.Pace.usual(isSlowStart: isSlowStart)
-    }
+    isScalable ? Pacer.Pace.smooth(isSlowStart: isSlowStart) : Pacer.Pace.usual(isSlowStart: isSlowStart)
   }
 
   mutating func acknowledged(_ delivery: Delivery, rtt: RTTEstimator, now: Instant) {
-    switch self {
-    case .newReno(var state):
-      state.acknowledged(delivery, rtt: rtt, now: now)
-      self = .newReno(state)
-    case .cubic(var state):
-      state.acknowledged(delivery, rtt: rtt, now: now)
-      self = .cubic(state)
-    case .ledbat(var state):
-      state.acknowledged(delivery, rtt: rtt, now: now)
-      self = .ledbat(state)
-    case .prague(var state):
-      state.acknowledged(delivery, rtt: rtt, now: now)
-      self = .prague(state)
+    switch state {
+    case .newReno(var chosen):
+      chosen.acknowledged(delivery, rtt: rtt, now: now)
+      state = .newReno(chosen)
+    case .cubic(var chosen):
+      chosen.acknowledged(delivery, rtt: rtt, now: now)
+      state = .cubic(chosen)
+    case .ledbat(var chosen):
+      chosen.acknowledged(delivery, rtt: rtt, now: now)
+      state = .ledbat(chosen)
+    case .prague(var chosen):
+      chosen.acknowledged(delivery, rtt: rtt, now: now)
+      state = .prague(chosen)
     }
+    refresh()
   }
 
   mutating func lost(sentAt sent: Instant, now: Instant) {
-    switch self {
-    case .newReno(var state):
-      state.lost(sentAt: sent, now: now)
-      self = .newReno(state)
-    case .cubic(var state):
-      state.lost(sentAt: sent, now: now)
-      self = .cubic(state)
-    case .ledbat(var state):
-      state.lost(sentAt: sent, now: now)
-      self = .ledbat(state)
-    case .prague(var state):
-      state.lost(sentAt: sent, now: now)
-      self = .prague(state)
+    switch state {
+    case .newReno(var chosen):
+      chosen.lost(sentAt: sent, now: now)
+      state = .newReno(chosen)
+    case .cubic(var chosen):
+      chosen.lost(sentAt: sent, now: now)
+      state = .cubic(chosen)
+    case .ledbat(var chosen):
+      chosen.lost(sentAt: sent, now: now)
+      state = .ledbat(chosen)
+    case .prague(var chosen):
+      chosen.lost(sentAt: sent, now: now)
+      state = .prague(chosen)
     }
+    refresh()
   }
 
   mutating func marked(sentAt sent: Instant, now: Instant) {
-    switch self {
-    case .newReno(var state):
-      state.marked(sentAt: sent, now: now)
-      self = .newReno(state)
-    case .cubic(var state):
-      state.marked(sentAt: sent, now: now)
-      self = .cubic(state)
-    case .ledbat(var state):
-      state.marked(sentAt: sent, now: now)
-      self = .ledbat(state)
-    case .prague(var state):
-      state.marked(sentAt: sent, now: now)
-      self = .prague(state)
+    switch state {
+    case .newReno(var chosen):
+      chosen.marked(sentAt: sent, now: now)
+      state = .newReno(chosen)
+    case .cubic(var chosen):
+      chosen.marked(sentAt: sent, now: now)
+      state = .cubic(chosen)
+    case .ledbat(var chosen):
+      chosen.marked(sentAt: sent, now: now)
+      state = .ledbat(chosen)
+    case .prague(var chosen):
+      chosen.marked(sentAt: sent, now: now)
+      state = .prague(chosen)
     }
+    refresh()
   }
 
   mutating func persistentCongestion(now: Instant) {
-    switch self {
-    case .newReno(var state):
-      state.persistentCongestion(now: now)
-      self = .newReno(state)
-    case .cubic(var state):
-      state.persistentCongestion(now: now)
-      self = .cubic(state)
-    case .ledbat(var state):
-      state.persistentCongestion(now: now)
-      self = .ledbat(state)
-    case .prague(var state):
-      state.persistentCongestion(now: now)
-      self = .prague(state)
+    switch state {
+    case .newReno(var chosen):
+      chosen.persistentCongestion(now: now)
+      state = .newReno(chosen)
+    case .cubic(var chosen):
+      chosen.persistentCongestion(now: now)
+      state = .cubic(chosen)
+    case .ledbat(var chosen):
+      chosen.persistentCongestion(now: now)
+      state = .ledbat(chosen)
+    case .prague(var chosen):
+      chosen.persistentCongestion(now: now)
+      state = .prague(chosen)
     }
+    refresh()
   }
 
   mutating func undo() {
-    switch self {
-    case .newReno(var state):
-      state.undo()
-      self = .newReno(state)
-    case .cubic(var state):
-      state.undo()
-      self = .cubic(state)
-    case .ledbat(var state):
-      state.undo()
-      self = .ledbat(state)
-    case .prague(var state):
-      state.undo()
-      self = .prague(state)
+    switch state {
+    case .newReno(var chosen):
+      chosen.undo()
+      state = .newReno(chosen)
+    case .cubic(var chosen):
+      chosen.undo()
+      state = .cubic(chosen)
+    case .ledbat(var chosen):
+      chosen.undo()
+      state = .ledbat(chosen)
+    case .prague(var chosen):
+      chosen.undo()
+      state = .prague(chosen)
     }
+    refresh()
   }
 
   mutating func packetSizeChanged(to size: Int) {
-    switch self {
-    case .newReno(var state):
-      state.packetSizeChanged(to: size)
-      self = .newReno(state)
-    case .cubic(var state):
-      state.packetSizeChanged(to: size)
-      self = .cubic(state)
-    case .ledbat(var state):
-      state.packetSizeChanged(to: size)
-      self = .ledbat(state)
-    case .prague(var state):
-      state.packetSizeChanged(to: size)
-      self = .prague(state)
+    switch state {
+    case .newReno(var chosen):
+      chosen.packetSizeChanged(to: size)
+      state = .newReno(chosen)
+    case .cubic(var chosen):
+      chosen.packetSizeChanged(to: size)
+      state = .cubic(chosen)
+    case .ledbat(var chosen):
+      chosen.packetSizeChanged(to: size)
+      state = .ledbat(chosen)
+    case .prague(var chosen):
+      chosen.packetSizeChanged(to: size)
+      state = .prague(chosen)
     }
+    refresh()
   }
 }
 

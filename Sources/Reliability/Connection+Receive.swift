@@ -56,6 +56,7 @@ extension Connection {
     }
     counters.packetsReceived += 1
     lastReceived = now
+    newestAsked = asksForAck && number > acks.largest
     acks.record(number, asksForAck: asksForAck, ecn: ecn, now: now)
     if asksForAck { trimAt = now.advanced(nanoseconds: Self.quietTime) }
     return .accepted(hasForeignFrames: hasForeignFrames)

@@ -23,7 +23,8 @@ extension Connection {
     guard ack.largest < sent.next else { throw .acknowledgedUnsent(number: ack.largest) }
     counters.acksReceived += 1
     let inFlightBefore = bytesInFlight
-    let sampled = ack.largest >= sent.base && sent[ack.largest].state == .outstanding
+    let isOfPath = ack.largest >= path.firstNumber
+    let sampled = isOfPath && ack.largest >= sent.base && sent[ack.largest].state == .outstanding
     let sampledAt = sampled ? sent[ack.largest].sentAt : now
     var arrival = Arrival()
     var ranges = AckRanges(ack, in: message)
@@ -53,8 +54,10 @@ extension Connection {
     }
     if ack.largest > largestAcked {
       largestAcked = ack.largest
-      (delivery.ecnPackets, delivery.cePackets) = path.validateECN(
-        ect0: ack.ect0, ect1: ack.ect1, ce: ack.ce, newlyMarked: arrival.marked)
+      if isOfPath {
+        (delivery.ecnPackets, delivery.cePackets) = path.validateECN(
+          ect0: ack.ect0, ect1: ack.ect1, ce: ack.ce, newlyMarked: arrival.marked)
+      }
       if delivery.cePackets > 0 { congested(.marked, sentAt: sampledAt, now: now) }
     }
     let window = path.congestion.window
@@ -92,6 +95,7 @@ extension Connection {
       if packet.size > 0 { cameLate(number) }
     } else if packet.asksForAck {
       bytesInFlight -= Int(packet.size)
+      if packet.size > Self.alwaysCarried { path.longLost = 0 }
       unanswered -= 1
       arrival.asked = true
       if let start = path.congestion.recoveryStart, packet.sentAt <= start {} else { arrival.bytes += Int(packet.size) }
@@ -211,12 +215,18 @@ extension Connection {
     while number < largestAcked {
       let packet = sent[number]
       if packet.state == .outstanding {
-        guard largestAcked - number >= path.packetThreshold || now.nanoseconds(since: packet.sentAt) >= delay else {
-          lossTime = packet.sentAt.advanced(nanoseconds: delay)
+        let isOfPath = number >= path.firstNumber
+        // One that took another path may be overtaken by any number.
+        let patience = isOfPath ? delay : max(delay, path.lateness)
+        guard
+          isOfPath && largestAcked - number >= path.packetThreshold
+            || now.nanoseconds(since: packet.sentAt) >= patience
+        else {
+          lossTime = packet.sentAt.advanced(nanoseconds: patience)
           break
         }
         lose(number, packet)
-        if packet.asksForAck {
+        if packet.asksForAck, isOfPath {
           if lastLost == nil { firstLost = number }
           lastLost = packet.sentAt
           lostPackets += 1
@@ -243,10 +253,11 @@ extension Connection {
     }
   }
 
-  private mutating func lose(_ number: UInt64, _ packet: SentPacket) {
+  mutating func lose(_ number: UInt64, _ packet: SentPacket) {
     sent[number].state = .lost
     guard packet.asksForAck else { return }
     counters.packetsLost += 1
+    if packet.size > Self.alwaysCarried { path.longLost += 1 }
     bytesInFlight -= Int(packet.size)
     unanswered -= 1
     if packet.ecnMarked, !path.markedArrived {

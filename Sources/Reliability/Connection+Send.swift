@@ -400,7 +400,8 @@ extension Connection {
       messages[piece.lane.index].read(start..<start + UInt64(piece.length), into: &output)
       note(
         SentFrame(
-          kind: .message, fin: piece.namesService, length: UInt32(piece.range.count), stream: UInt64(piece.lane.rawValue),
+          kind: .message, fin: piece.namesService, length: UInt32(piece.range.count),
+          stream: UInt64(piece.lane.rawValue),
           offset: start),
         in: &packet)
     }

@@ -57,6 +57,9 @@ public struct Connection: ~Copyable {
   var gaps = 0
   var dataWindow: ReceiveWindow
   var lastReceived: Instant
+  /// Whether the last packet that was accepted is the newest of all and says something, besides acknowledging: where it came
+  /// from is where the peer is.
+  public internal(set) var newestAsked = false
   /// Messages that came whole, by number; all below ``messageFloor`` count as such.
   var receivedMessages = RangeSet()
   var messageFloor: UInt64 = 0

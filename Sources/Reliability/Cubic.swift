@@ -43,10 +43,11 @@ struct Cubic: CongestionController {
   var isSlowStart: Bool { values.window < values.threshold }
   private var smallest: Double { 2 * packetSize }
 
-  /// Goes on with a window that another controller has found, as after slow start.
-  mutating func adopt(window: Double, recoveryStart: Instant?) {
+  /// Goes on with a window that another controller has found, as after a reduction from `maximum` bytes.
+  mutating func adopt(window: Double, maximum: Double, recoveryStart: Instant?) {
     self.recoveryStart = recoveryStart
-    values = Values(window: max(window, smallest), threshold: max(window, smallest))
+    let window = max(window, smallest)
+    values = Values(window: window, threshold: window, prior: maximum, maximum: maximum)
     before = nil
   }
 

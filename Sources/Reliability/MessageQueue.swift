@@ -54,8 +54,7 @@ final class MessageQueue {
   var isEmpty: Bool { entries.isEmpty }
 
   /// Takes a whole message. Returns `false`, and has done nothing, when there is no room for it.
-  func append(_ message: RawSpan, on channel: OutgoingChannel, ordered: Bool, limit: Int, pool: ChunkPool) -> Bool
-  {
+  func append(_ message: RawSpan, on channel: OutgoingChannel, ordered: Bool, limit: Int, pool: ChunkPool) -> Bool {
     let needed = message.byteCount + 1
     guard buffer.room(limit: limit, in: pool) >= needed else { return false }
     let start = buffer.end

@@ -2,8 +2,7 @@ internal import MeshPrimitives
 
 /// Spreads packets over the round trip (RFC 9002 §7.7), in bursts that fit one segmentation-offload call.
 ///
-/// Bursts are never longer than what leaves in about a millisecond, less on paths below 16 ms, but for two packets, which may
-/// always go together.
+/// Bursts are never longer than what leaves in about a millisecond, less on paths below 16 ms, but for one or two packets.
 ///
 /// A virtual clock runs ahead of time by what each packet costs at the paced rate, `gain × window ÷ smoothed RTT`. A sender
 /// that fell behind may catch up by one burst; one that ran ahead waits until half a burst is free again, so that it is not
@@ -15,11 +14,18 @@ struct Pacer: Sendable {
     var gain: Int64
     /// The length of a burst, in nanoseconds.
     var burst: Int64
+    /// Packets that may leave together however long that takes.
+    var leastPackets: Int
 
     /// As RFC 9002 §7.7 has it.
-    static func usual(isSlowStart: Bool) -> Pace { Pace(gain: isSlowStart ? 128 : 80, burst: 1_000_000) }
-    /// For queues that mark within a millisecond (RFC 9331 §4.3).
-    static func smooth(isSlowStart: Bool) -> Pace { Pace(gain: isSlowStart ? 128 : 66, burst: 250_000) }
+    static func usual(isSlowStart: Bool) -> Pace {
+      Pace(gain: isSlowStart ? 128 : 80, burst: 1_000_000, leastPackets: 2)
+    }
+    /// For queues that mark within a millisecond (RFC 9331 §4.3). In slow start the window grows almost as fast, and a queue
+    /// begins when the window has nearly filled the path, and not at half of it.
+    static func smooth(isSlowStart: Bool) -> Pace {
+      Pace(gain: isSlowStart ? 80 : 66, burst: 250_000, leastPackets: 1)
+    }
   }
 
   /// The longest burst, in bytes: what fits one segmentation-offload call.
@@ -41,7 +47,7 @@ struct Pacer: Sendable {
   /// - Parameters:
   ///   - window: the congestion window in bytes.
   ///   - smoothedRTT: nanoseconds; 0 switches pacing off.
-  ///   - packetSize: bytes; a burst is never shorter than two packets.
+  ///   - packetSize: bytes.
   mutating func update(window: Int, smoothedRTT: Int64, pace: Pace, packetSize: Int) {
     guard smoothedRTT > 0 else {
       nanosecondsPerMebibyte = 0
@@ -54,7 +60,7 @@ struct Pacer: Sendable {
     // Short paths have short queues: a sixteenth of the round trip, within reason.
     let length = max(min(pace.burst, smoothedRTT / 16), Self.shortestBurst)
     let perBurst = (length << 20) / max(nanosecondsPerMebibyte, 1)
-    let least = Int64(2 * packetSize)
+    let least = Int64(pace.leastPackets * packetSize)
     let bytes = min(max(perBurst, least), max(Int64(Self.largestBurst), least))
     // The packet that uses the burst up may be a whole one.
     burst = cost(bytes - Int64(packetSize))

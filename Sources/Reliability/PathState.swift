@@ -6,6 +6,12 @@ internal import MeshPrimitives
 struct PathState: Sendable {
   /// Bytes of a full packet, with overhead.
   private(set) var packetSize: Int
+  /// The first packet that was sent on it: what happens to those before says nothing of this path.
+  private(set) var firstNumber: UInt64 = 1
+  /// How late packets before ``firstNumber`` may be, in nanoseconds: as long as on the path that they took.
+  private(set) var lateness: Int64 = 0
+  /// Packets longer than every path carries that were lost since the last one that arrived.
+  var longLost = 0
 
   var rtt: RTTEstimator
   /// When the first round-trip time was measured.
@@ -36,6 +42,22 @@ struct PathState: Sendable {
     rtt = RTTEstimator(initial: min(configuration.initialRTT.wholeNanoseconds, 10_000_000_000))
     congestion = Congestion(configuration.congestion, packetSize: packetSize)
     marksECN = configuration.usesECN
+  }
+
+  /// A path that follows `old`, for packets from `number` on.
+  /// - Parameter roundTrip: as measured by probes, in nanoseconds; 0: unknown.
+  init(after old: borrowing PathState, from number: UInt64, _ configuration: Configuration, roundTrip: Int64) {
+    self.init(configuration)
+    packetSize = old.packetSize
+    congestion = Congestion(configuration.congestion, packetSize: packetSize)
+    if roundTrip > 0 { rtt = RTTEstimator(initial: min(roundTrip, 10_000_000_000)) }
+    firstNumber = number
+    lateness = old.rtt.lossDelay
+    // The peer's counts go on. Where they were wrong, nobody knows what they begin with here.
+    marksECN = old.marksECN
+    peerECT = old.peerECT
+    peerCE = old.peerCE
+    sentMarked = old.sentMarked
   }
 
   /// How the packets that leave now are to be marked.

@@ -31,8 +31,12 @@ struct Prague: CongestionController {
   private var roundStart: Instant?
   private var roundPackets: UInt64 = 0
   private var roundMarks: UInt64 = 0
+  private var lastPackets: UInt64 = 0
+  private var lastMarks: UInt64 = 0
   /// When the window was last reduced for marks.
   private var reducedAt: Instant?
+  /// The window before that, in bytes: about where marks begin.
+  private var markedWindow = 0.0
   private var lossAt: Instant?
   /// Packets sent before are of the first flight, which leaves at once: that it is marked says little of the path, and only
   /// keeps the window from growing.
@@ -56,7 +60,7 @@ struct Prague: CongestionController {
     if delivery.cePackets > 0, let sent = delivery.newestSentAt, let pacedSince, sent < pacedSince { return }
     if delivery.cePackets > 0 {
       lastMarkAt = now
-      if !isSlowStart, rtt.smoothed - rtt.minimum > Self.longestWait {
+      if !isSlowStart, rtt.smoothed - rtt.minimum > Self.longestWait, areMarksSparse {
         becomeClassic()
         cubic.marked(sentAt: delivery.newestSentAt ?? now, now: now)
         return cubic.acknowledged(delivery, rtt: rtt, now: now)
@@ -68,8 +72,11 @@ struct Prague: CongestionController {
         reducedAt = cubic.recoveryStart
         before = nil
       }
-      if reducedAt.map({ now.nanoseconds(since: $0) >= round }) ?? true {
+      // Once per round, and only for what was sent since the last time.
+      let sent = delivery.newestSentAt ?? now
+      if reducedAt.map({ sent > $0 && now.nanoseconds(since: $0) >= round }) ?? true {
         reducedAt = now
+        markedWindow = value
         value = max(value * (1 - alpha / 2), smallest)
         before = nil
       }
@@ -85,12 +92,15 @@ struct Prague: CongestionController {
     value += ratio * ratio * packetSize * Double(delivery.bytes) * clean / value
   }
 
+  /// A queue for low latency that is as long as that marks almost all; a classic one marks few.
+  private var areMarksSparse: Bool { 2 * (roundMarks &+ lastMarks) < roundPackets &+ lastPackets }
+
   private mutating func becomeClassic() {
     guard followsMarks else { return }
     followsMarks = false
     // What was answered in one way is not answered in the other.
     let answered = lossAt.map { max($0, reducedAt ?? $0) } ?? reducedAt
-    cubic.adopt(window: value, recoveryStart: answered)
+    cubic.adopt(window: value, maximum: markedWindow, recoveryStart: answered)
   }
 
   private mutating func observe(_ delivery: Delivery, round: Int64, now: Instant) {
@@ -105,8 +115,8 @@ struct Prague: CongestionController {
       alpha += Self.weight * (min(Double(roundMarks) / Double(roundPackets), 1) - alpha)
     }
     roundStart = now
-    roundPackets = 0
-    roundMarks = 0
+    (lastPackets, lastMarks) = (roundPackets, roundMarks)
+    (roundPackets, roundMarks) = (0, 0)
   }
 
   mutating func lost(sentAt sent: Instant, now: Instant) {

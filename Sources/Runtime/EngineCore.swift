@@ -125,7 +125,7 @@ final class EngineCore {
       drainEvents()
       let wall = WallTime.now
       let time = TAI64N(secondsSince1970: wall.seconds, nanoseconds: wall.nanoseconds)
-      let added = outgoing.append(reserving: 2048) { output in
+      let added = outgoing.append(reserving: node.longestPacket) { output in
         guard let burst = node.nextTransmit(into: &output, now: now, wall: time) else { return nil }
         let isSeveral = output.byteCount > burst.segmentSize
         return Transmit(to: burst.destination, ecn: burst.ecn, segmentSize: isSeveral ? burst.segmentSize : nil)

@@ -22,14 +22,16 @@ extension Device {
 
   /// Sends `plaintext` as a packet of its own, when there is a key: until then it is staged (128 packets at most, the
   /// oldest are dropped) and a handshake is started. The packet comes out of ``nextTransmit(into:now:wall:)``.
-  /// - Parameter plaintext: padded by the caller; not empty.
-  public mutating func send(_ plaintext: RawSpan, to id: PeerID, now: Instant) {
+  /// - Parameters:
+  ///   - plaintext: padded by the caller; not empty.
+  ///   - address: where it goes instead of to the endpoint.
+  public mutating func send(_ plaintext: RawSpan, to id: PeerID, at address: SocketAddress? = nil, now: Instant) {
     guard let peer = self[id] else { return }
     if peer.staged.count >= WireGuard.stagedPackets {
       peer.staged.removeFirst()
       peer.statistics.droppedStaged &+= 1
     }
-    peer.staged.append(Array(copying: plaintext))
+    peer.staged.append((Array(copying: plaintext), address))
     if peer.current?.canSend(at: now) == true {
       markReady(peer)
     } else {
@@ -100,11 +102,11 @@ extension Device {
       return peer.owesInitiation ? nextTransmit(for: peer, into: &output, now: now, wall: wall) : nil
     }
     if !peer.staged.isEmpty {
-      let plaintext = peer.staged.removeFirst()
+      let (plaintext, address) = peer.staged.removeFirst()
       append(plaintext.bytes, to: &output, with: pair, of: peer, now: now)
       // It confirms the session and keeps it alive as well as an empty packet would.
       didKeepAlive(peer, now: now)
-      return Transmit(peer: peer.id, destination: peer.endpoint, kind: .data)
+      return Transmit(peer: peer.id, destination: address ?? peer.endpoint, kind: .data)
     }
     append(RawSpan(), to: &output, with: pair, of: peer, now: now)
     didKeepAlive(peer, now: now)

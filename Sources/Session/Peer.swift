@@ -37,7 +37,7 @@ final class Peer {
   var retries = 0
   var sentLastMinuteHandshake = false
   /// Plaintexts that wait for a key, oldest first; at most 128.
-  var staged: [[UInt8]] = []
+  var staged: [(plaintext: [UInt8], address: SocketAddress?)] = []
 
   // What `nextTransmit` owes this peer.
   var isReady = false

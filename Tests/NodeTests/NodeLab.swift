@@ -10,7 +10,10 @@ import MeshSimulation
 /// A node at an address, and all that happened to it.
 final class NodeHost {
   var node: Node
-  let address: SocketAddress
+  /// Where it sends from, and is reached.
+  var address: SocketAddress
+  /// Where it is reached besides.
+  var aliases: [SocketAddress] = []
   var events: [NodeEvent] = []
   /// Bytes read from each stream, and the streams that ended.
   var received: [StreamHandle: [UInt8]] = [:]
@@ -41,6 +44,10 @@ final class NodeLab {
   var hosts: [NodeHost] = []
   var delay = Duration.milliseconds(5)
   var mtu = 65_535
+  /// Delays to some addresses, in place of ``delay``; an address without one, and with `nil`, swallows everything.
+  var delays: [SocketAddress: Duration?] = [:]
+  /// Called with each datagram that leaves.
+  var onDatagram: ((_ datagram: [UInt8], _ from: SocketAddress, _ to: SocketAddress) -> Void)?
   /// Losses in a thousand.
   var loss: UInt64 = 0
   /// Where datagrams of others than hosts go.
@@ -157,8 +164,14 @@ final class NodeLab {
 
   private func fly(_ datagram: [UInt8], from: SocketAddress, to: SocketAddress) {
     datagrams += 1
+    onDatagram?(datagram, from, to)
     if datagram.count > mtu || (loss > 0 && random.nextUInt64() % 1000 < loss) { return }
-    flying.append((now + delay, datagram, from, to))
+    guard let delay = delays[to] ?? delay else { return }
+    let at = now + delay
+    // In order of arrival; what was sent first comes first.
+    var place = flying.count
+    while place > flyingHead, flying[place - 1].at > at { place -= 1 }
+    flying.insert((at, datagram, from, to), at: place)
   }
 
   func inject(_ datagram: [UInt8], into host: NodeHost, from source: SocketAddress) {
@@ -181,7 +194,7 @@ final class NodeLab {
       while flyingHead < flying.count, flying[flyingHead].at <= now {
         let arrived = flying[flyingHead]
         flyingHead += 1
-        if let host = hosts.first(where: { $0.address == arrived.to }) {
+        if let host = hosts.first(where: { $0.address == arrived.to || $0.aliases.contains(arrived.to) }) {
           inject(arrived.datagram, into: host, from: arrived.from)
         } else {
           sink?(arrived.datagram, arrived.from, arrived.to)

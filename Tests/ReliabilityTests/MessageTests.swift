@@ -148,7 +148,9 @@ extension Pair {
     #expect(done, "seed \(seed): \(received.map(\.count)) of \(sent.map(\.count))")
     #expect(pair.errors == [], "seed \(seed)")
     for lane in 0..<3 {
-      #expect(received[lane].sorted { $0.lexicographicallyPrecedes($1) } == sent[lane].sorted { $0.lexicographicallyPrecedes($1) })
+      #expect(
+        received[lane].sorted { $0.lexicographicallyPrecedes($1) }
+          == sent[lane].sorted { $0.lexicographicallyPrecedes($1) })
       #expect(received[lane].filter { $0[2] == 1 } == sent[lane].filter { $0[2] == 1 }, "seed \(seed)")
     }
     pair.run(for: .seconds(5))

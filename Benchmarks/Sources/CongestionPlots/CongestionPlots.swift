@@ -5,22 +5,21 @@ import MeshSimulation
 
 /// Congestion controllers alone and beside each other on simulated links: tables and plots.
 ///
-///     congestion-plots [--json] [--quick] [--output FOLDER]
+///     congestion-plots [--json] [--quick] [--output FOLDER] [--only PATH]
 ///
 /// Writes `table.md` and the plots to FOLDER, or with `--json` all figures to the standard output. `--quick` leaves out links
-/// of 1,000 Mbit/s. The same figures come out on every machine.
+/// of 1,000 Mbit/s; `--only` takes those whose name has PATH in it, and prints their table, without recovery and plots. The same figures come out on every machine.
 @main struct CongestionPlots {
   static func main() async throws {
     var arguments = Array(CommandLine.arguments.dropFirst())
     let isJSON = take("--json", from: &arguments)
     let isQuick = take("--quick", from: &arguments)
     var output = "docs/congestion"
-    if arguments.count == 2, arguments[0] == "--output" {
-      output = arguments[1]
-      arguments = []
-    }
+    if let value = takeValue("--output", from: &arguments) { output = value }
+    let only = takeValue("--only", from: &arguments)
     guard arguments.isEmpty else {
-      FileHandle.standardError.write(Data("usage: congestion-plots [--json] [--quick] [--output FOLDER]\n".utf8))
+      FileHandle.standardError.write(
+        Data("usage: congestion-plots [--json] [--quick] [--output FOLDER] [--only PATH]\n".utf8))
       exit(2)
     }
 
@@ -31,18 +30,23 @@ import MeshSimulation
         for path in paths(rate, roundTrip) { jobs += CongestionAlgorithm.allCases.map { (path, [$0]) } }
       }
     }
+    if let only { jobs.removeAll { !$0.0.name.contains(only) } }
     let aloneCount = jobs.count
     for path in pairPaths(rates) {
       for (index, first) in CongestionAlgorithm.allCases.enumerated() {
         jobs += CongestionAlgorithm.allCases[index...].map { (path, [first, $0]) }
       }
     }
+    if let only { jobs.removeAll { !$0.0.name.contains(only) } }
     let work = jobs
     let results = await inOrder(work.count, "runs") { Measure.run(work[$0].0, work[$0].1) }
     let alone = Array(results[..<aloneCount])
     let pairs = Array(results[aloneCount...])
 
-    let changing = recoveryPaths.flatMap { path in CongestionAlgorithm.allCases.map { (path, $0) } }
+    if only != nil, !isJSON { return print(table(alone, pairs, [])) }
+
+    let changing = (only == nil ? recoveryPaths : []).flatMap { path in CongestionAlgorithm.allCases.map { (path, $0) }
+    }
     let recovery = await inOrder(changing.count, "changes of rate") {
       Measure.recovery(changing[$0].0, changing[$0].1)
     }
@@ -61,10 +65,18 @@ import MeshSimulation
     return true
   }
 
+  private static func takeValue(_ option: String, from arguments: inout [String]) -> String? {
+    guard let index = arguments.firstIndex(of: option), index + 1 < arguments.count else { return nil }
+    arguments.remove(at: index)
+    return arguments.remove(at: index)
+  }
+
   // MARK: Scenarios
 
   private static func paths(_ rate: Int64, _ roundTrip: Int) -> [Path] {
-    [0.25, 1, 4].map { Path(rate: rate, roundTrip: roundTrip, buffer: $0) }
+    // More than a connection keeps records of, and minutes of computing.
+    let buffers = Int(rate) * roundTrip > 100_000 ? [1.0] : [0.25, 1, 4]
+    return buffers.map { Path(rate: rate, roundTrip: roundTrip, buffer: $0) }
       + [.coDel, .dualPI2].map { Path(rate: rate, roundTrip: roundTrip, queue: $0) }
       + [0.001, 0.01, 0.05].map { Path(rate: rate, roundTrip: roundTrip, loss: $0) }
   }
