@@ -36,8 +36,10 @@ extension Scenario {
     scenario.addClocks(&random)
     scenario.addTransfers(&random)
     for _ in 0..<random.upTo(7) { scenario.addFault(&random) }
-    scenario.events = scenario.events.enumerated().sorted { ($0.element.time, $0.offset) < ($1.element.time, $1.offset) }
-      .map { $0.element }
+    scenario.events = scenario.events.enumerated().sorted {
+      ($0.element.time, $0.offset) < ($1.element.time, $1.offset)
+    }
+    .map { $0.element }
     scenario.duration = scenario.lastFault + .seconds(75)
     return scenario
   }
@@ -45,7 +47,8 @@ extension Scenario {
   /// Fewer messages where the paths do not carry all that the nodes might want: a queue that grows for ever proves nothing.
   private func limit(_ messages: inout MessageTraffic) {
     var rate = ([conditions] + accesses.map { $0.conditions }).reduce(Int64.max) { min($0, $1.rate ?? .max) } / 8
-    let isRough = conditions.loss > 0.01 || conditions.burstLoss != nil || conditions.reordering > 0 || conditions.jitterReorders
+    let isRough =
+      conditions.loss > 0.01 || conditions.burstLoss != nil || conditions.reordering > 0 || conditions.jitterReorders
     rate = min(rate, (isRough ? 40_000 : 1_000_000) * Int64(topology.nodes))
     let all = Int64(messages.size + 100) * Int64(topology.nodes)
     let least = Duration.milliseconds(all * 1000 * 6 / max(rate, 1))
