@@ -25,6 +25,8 @@ final class NodePeer {
   /// The ways to the peer while it is connected, and which one is in use.
   var paths: [PeerPath] = []
   var activePath = 0
+  /// Its address: where nearly all packets come from.
+  var activeAddress: SocketAddress?
   /// How often another path was taken.
   var pathChanges = 0
   /// Candidates that the peer's packets made in the second that began then.
@@ -71,7 +73,13 @@ final class NodePeer {
 
 /// A connection has an identity: it is mutated in place, and replaced as a whole.
 final class OpenConnection {
-  var machine: Connection
+  // Nothing reaches the connection while it is at work; the checks for that at run time, for each packet, are off.
+  @exclusivity(unchecked) private var storage: Connection
 
-  init(_ machine: consuming Connection) { self.machine = machine }
+  var machine: Connection {
+    _read { yield unsafe storage }
+    _modify { yield unsafe &storage }
+  }
+
+  init(_ machine: consuming Connection) { unsafe storage = machine }
 }
