@@ -54,6 +54,11 @@ extension Node {
     }
     if peer.connection == nil {
       var settings = configuration.connection
+      if hello.limits.idleTimeout > 0 {
+        let theirs = Duration.milliseconds(Int64(clamping: min(hello.limits.idleTimeout, 1 << 40)))
+        settings.idleTimeout = min(settings.idleTimeout ?? theirs, theirs)
+      }
+      settings.skipSeed = entropy.nextUInt64()
       settings.peer = ConnectionLimits(hello.limits, frames: peer.frames)
       peer.connectionNumber &+= 1
       peer.connection = OpenConnection(

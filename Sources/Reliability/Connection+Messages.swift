@@ -1,5 +1,5 @@
-public import MeshPacket
-public import MeshPrimitives
+internal import MeshPacket
+internal import MeshPrimitives
 
 // Whole messages, and datagrams.
 extension Connection {

@@ -71,6 +71,7 @@ public struct Connection: ~Copyable {
 
   // Sending.
   var sent = SentPackets()
+  var skipper: NumberSkipper
   /// Bytes sent for the first time on all streams.
   var dataSent: UInt64 = 0
   /// Bytes that the peer allows.
@@ -138,6 +139,7 @@ public struct Connection: ~Copyable {
     packetCapacity = max(Self.smallestCapacity, configuration.packetSize - configuration.overheadPerPacket)
     controlReserve = min(64 << 10, configuration.peer.data / 8)
     path = PathState(configuration)
+    skipper = NumberSkipper(seed: configuration.skipSeed)
     lastReceived = now
   }
 
@@ -263,7 +265,13 @@ public struct Connection: ~Copyable {
     if unanswered == 0 { result = earliest(result, trimAt) }
     if let vanishing = vanishingAt { result = earliest(result, vanishing) }
     if let idle = configuration.idleTimeout { result = earliest(result, lastReceived + idle) }
-    return result
+    return earliest(result, keepaliveAt)
+  }
+
+  /// When an idle connection with open streams asks whether the peer is still there, so that it does not end.
+  private var keepaliveAt: Instant? {
+    guard let idle = configuration.idleTimeout, table.count > 0, unanswered == 0 else { return nil }
+    return max(lastReceived, lastAskedAt) + idle / 2
   }
 
   /// Only after a few probes went unanswered: a machine that slept must have had the chance to ask. New data that leaves
@@ -283,6 +291,7 @@ public struct Connection: ~Copyable {
     if let vanishingAt, vanishingAt <= now { return end(.timedOut) }
     path.pacer.expire(now: now)
     acks.handleTimeout(now: now)
+    if let keepaliveAt, keepaliveAt <= now { probes = max(probes, 1) }
     if let due = recoveryDeadline, due <= now { recoveryTimeout(now: now) }
     if let trimAt, trimAt <= now, unanswered == 0 {
       self.trimAt = nil

@@ -20,6 +20,8 @@ struct SentPacket {
   var state = State.outstanding
   var asksForAck = false
   var ecnMarked = false
+  /// The number was left out.
+  var isSkipped = false
   /// Bytes that count as in flight; 0 for a packet of acknowledgements only.
   var size: UInt16 = 0
   /// Index of more frames in ``SentPackets``; -1: none.

@@ -76,6 +76,49 @@ final class Victim {
     #expect(try victim.stream(1, offset: 0, [1]) == .closed)
   }
 
+  @Test func `a peer that acknowledges what is still on its way is found out`() throws {
+    var configuration = Configuration()
+    configuration.skipSeed = 77
+    let victim = Victim(configuration)
+    let id = try victim.connection.openStream(service: "x")
+    let data = [UInt8](repeating: 7, count: 100_000)
+    var acknowledged: UInt64 = 0
+    // It acknowledges each number as soon as one above it can have been sent.
+    let error = try #require(throws: ConnectionError.self) {
+      for _ in 0..<3_000 {
+        _ = try victim.connection.write(data.bytes, to: id)
+        while victim.send() != nil { acknowledged += 1 }
+        victim.now = victim.now + .milliseconds(1)
+        try victim.take { PacketWriter.writeAck([1...acknowledged], delayMicroseconds: 0, to: &$0) }
+        try victim.take { PacketWriter.writeMaxData(1 << 40, to: &$0) }
+        try victim.take { PacketWriter.writeStreamMaxData(StreamMaxData(id: id.rawValue, max: 1 << 40), to: &$0) }
+      }
+    }
+    guard case .acknowledgedUnsent = error else {
+      Issue.record("\(error)")
+      return
+    }
+  }
+
+  @Test func `numbers that are left out do no harm to a peer that is honest`() throws {
+    var configuration = Configuration()
+    configuration.skipSeed = 77
+    let pair = Pair(StreamTests.path(), a: configuration)
+    var gaps = 0
+    var last: UInt64 = 0
+    pair.onPacket = { side, message in
+      var reader = PacketReader(message.bytes)
+      guard side == .a, case .number(let number)? = try? reader.next() else { return }
+      if number != last + 1 { gaps += 1 }
+      last = number
+    }
+    let transfer = Transfer(pair, try pair.open(.a, "x"), from: .a, size: 5_000_000, salt: 1)
+    #expect(pair.run(work: transfer.work, until: { transfer.isComplete }))
+    #expect(gaps >= 2)
+    #expect(pair.errors == [])
+    #expect(pair.a.statistics.packetsLost == 0)
+  }
+
   @Test func `an acknowledgement of the last number of all is an error as well`() throws {
     let victim = Victim()
     #expect(throws: ConnectionError.self) {
