@@ -83,7 +83,11 @@ struct Simulate: AsyncParsableCommand {
   }
 
   func run() async throws {
-    if let random { return try SimulationSeeds(from: seed ?? 1, count: random).run { Console.out($0) } }
+    if let random {
+      var seeds = SimulationSeeds(from: seed ?? 1, count: random)
+      seeds.traceFile = trace
+      return try seeds.run { Console.out($0) }
+    }
     var scenario = try file.map { try SimulationRun.read($0) } ?? SimulationRun.usual
     try apply(to: &scenario)
     if let seed { scenario.seed = seed }

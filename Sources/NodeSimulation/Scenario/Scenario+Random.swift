@@ -128,7 +128,8 @@ extension SeededEntropy {
       if chance(0.5) { conditions.markingThreshold = conditions.queue / 4 }
       conditions.discipline = pick([.dropTail, .dropTail, .coDel(), .dualPI2()])
     }
-    if chance(0.15) { conditions.burstLoss = BurstLoss(average: Double(upTo(50)) / 1000, length: Double(1 + upTo(8))) }
+    // Bursts end with packets, not with time: long ones would cut a quiet path off for minutes.
+    if chance(0.15) { conditions.burstLoss = BurstLoss(average: Double(upTo(50)) / 1000, length: Double(1 + upTo(2))) }
     if chance(0.15) { conditions.bleaching = pick(Bleaching.allCases) }
     conditions.reportsTooLong = chance(0.5)
     return conditions
