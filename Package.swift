@@ -116,7 +116,10 @@ let package = Package(
     layer(
       "Traversal", ["MeshPrimitives", "MeshCrypto", "MeshSTUN", "MeshTURN", "MeshICE", "MeshRuntime", "CMeshLibssl"]),
     .target(
-      name: "PNetMesh", dependencies: ["MeshPrimitives", "MeshPacket", "MeshRouting", "MeshNode", "MeshRuntime"],
+      name: "PNetMesh",
+      dependencies: [
+        "MeshPrimitives", "MeshPacket", "MeshReliability", "MeshRouting", "MeshNode", "MeshRuntime",
+      ],
       path: "Sources/PNetMesh", swiftSettings: settings),
 
     .executableTarget(name: "Echo", dependencies: ["PNetMesh"], path: "Examples/Echo", swiftSettings: settings),

@@ -154,7 +154,11 @@ extension MeshStatus.Peer {
         $0.smoothedRTT == .zero ? nil : milliseconds($0.smoothedRTT)
       }, packetSize: peer.packetSize, congestionWindow: peer.connection?.congestionWindow,
       lostPackets: peer.connection?.packetsLost ?? 0, retransmittedBytes: peer.connection?.bytesRetransmitted ?? 0,
-      streams: peer.streams, software: peer.software, observedAddress: peer.observedAddress?.description)
+      streams: peer.streams, messagesSent: peer.connection?.messagesSent ?? 0,
+      messagesReceived: peer.connection?.messagesReceived ?? 0, datagramsSent: peer.connection?.datagramsSent ?? 0,
+      datagramsReceived: peer.connection?.datagramsReceived ?? 0,
+      datagramsDropped: peer.connection?.datagramsDropped ?? 0, paths: peer.validatedPaths.map(\.description),
+      pathChanges: peer.pathChanges, software: peer.software, observedAddress: peer.observedAddress?.description)
   }
 }
 
