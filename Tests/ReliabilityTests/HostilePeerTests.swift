@@ -100,6 +100,48 @@ final class Victim {
     }
   }
 
+  @Test func `windows that shrink change nothing`() throws {
+    let victim = Victim()
+    let id = try victim.connection.openStream(service: "x")
+    let data = [UInt8](repeating: 7, count: 50_000)
+    _ = try victim.connection.write(data.bytes, to: id)
+    try victim.take { PacketWriter.writeMaxData(1, to: &$0) }
+    try victim.take { PacketWriter.writeStreamMaxData(StreamMaxData(id: id.rawValue, max: 1), to: &$0) }
+    try victim.take { PacketWriter.writeMaxStreams(MaxStreams(bidirectional: 1), to: &$0) }
+    var sent = 0
+    while let message = victim.send() {
+      sent += message.count
+      victim.now = victim.now + .milliseconds(1)
+      if sent > 5_000 { break }
+    }
+    #expect(sent > 5_000)
+    for _ in 0..<10 { _ = try victim.connection.openStream(service: "y") }
+  }
+
+  @Test func `a flood of tiny frames costs a capped amount of memory and few answers`() throws {
+    let victim = Victim()
+    var offset: UInt64 = 0
+    var answers = 0
+    for round in 0..<2_000 {
+      let outcome = try victim.take { output in
+        for index in 0..<120 {
+          let isFirst = round == 0 && index == 0
+          PacketWriter.writeStream(
+            id: 1, offset: offset, fin: false, service: (isFirst ? Array("x".utf8) : []).bytes, dataLength: 1,
+            to: &output)
+          output.append(UInt8(7))
+          offset += 1
+        }
+      }
+      #expect(outcome == .accepted(hasForeignFrames: false))
+      while victim.send() != nil { answers += 1 }
+    }
+    #expect(victim.pool.used <= 240_000 / 4_096 + 1)
+    // One for ten packets, and a few more at the beginning.
+    #expect(answers < 400)
+    #expect(victim.events.count == 2)
+  }
+
   @Test func `numbers that are left out do no harm to a peer that is honest`() throws {
     var configuration = Configuration()
     configuration.skipSeed = 77
