@@ -16,6 +16,8 @@ final class NodePeer {
   var remnant: (number: UInt32, connection: OpenConnection)?
   /// Counts connections: part of every stream handle.
   var connectionNumber: UInt32 = 0
+  /// Number of the first packet of the present connection, or of the next one.
+  var firstNumber: UInt64
   /// Both sides know of each other: numbered frames may be sent.
   var isConnected = false
   /// Somebody waits for the connection until then.
@@ -49,8 +51,9 @@ final class NodePeer {
   /// Whether the peer waits in the node's ring of those that may have something to send.
   var isReady = false
 
-  init(id: PeerID, publicKey: PublicKey, isStranger: Bool, incarnation: UInt64) {
+  init(id: PeerID, publicKey: PublicKey, isStranger: Bool, incarnation: UInt64, firstNumber: UInt64) {
     self.id = id
+    self.firstNumber = firstNumber
     ownIncarnation = incarnation
     self.publicKey = publicKey
     self.isStranger = isStranger

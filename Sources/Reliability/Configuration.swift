@@ -60,6 +60,9 @@ public struct Configuration: Sendable {
   /// Whether packets ask for ECN marks, as long as the path carries them (RFC 9000 §13.4).
   public var usesECN = true
 
+  /// Of the first packet, from 1 on: above all that an earlier connection with the peer used, so that its packets, which may
+  /// still be on their way, are told apart.
+  public var firstNumber: UInt64 = 1
   /// Random, and unknown to the peer: which packet numbers are left out, to catch a peer that acknowledges what it never
   /// got. 0: none.
   public var skipSeed: UInt64 = 0

@@ -5,11 +5,13 @@ struct NumberSkipper {
   private var next: UInt64
   private var spacing: UInt64 = 512
 
-  /// - Parameter seed: random, and unknown to the peer; 0: no number is left out.
-  init(seed: UInt64) {
+  /// - Parameters:
+  ///   - seed: random, and unknown to the peer; 0: no number is left out.
+  ///   - first: of the packets.
+  init(seed: UInt64, from first: UInt64) {
     state = seed
-    next = seed == 0 ? .max : 0
-    if seed != 0 { advance(from: 1) }
+    next = .max
+    if seed != 0 { advance(from: first) }
   }
 
   /// Whether `number` is left out.

@@ -100,6 +100,26 @@ final class Victim {
     }
   }
 
+  @Test func `packets of an earlier connection count as known, and numbers go on above them`() throws {
+    let victim = Victim()
+    victim.connection.ignoreNumbers(below: 500)
+    victim.number = 498
+    #expect(try victim.stream(1, offset: 0, [1], service: "old") == .duplicate)
+    #expect(victim.send() == nil)
+    #expect(try victim.stream(1, offset: 0, [2], service: "new") == .accepted(hasForeignFrames: false))
+    // Once one has come, nothing moves the floor.
+    victim.connection.ignoreNumbers(below: 10_000)
+    #expect(try victim.stream(1, offset: 1, [3]) == .accepted(hasForeignFrames: false))
+    var configuration = Configuration()
+    configuration.firstNumber = 700
+    let pair = Pair(StreamTests.path(loss: 0.1), a: configuration, b: Configuration())
+    pair.b.ignoreNumbers(below: 700)
+    let transfer = Transfer(pair, try pair.open(.a, "x"), from: .a, size: 300_000, salt: 1)
+    #expect(pair.run(work: transfer.work, until: { transfer.isComplete }))
+    #expect(pair.errors == [])
+    #expect(pair.a.nextNumber > 900)
+  }
+
   @Test func `windows that shrink change nothing`() throws {
     let victim = Victim()
     let id = try victim.connection.openStream(service: "x")
