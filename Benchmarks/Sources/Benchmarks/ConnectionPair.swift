@@ -54,6 +54,7 @@ final class ConnectionPair {
   /// As many as a burst of packets carries.
   private func write() {
     guard let channel else { return }
+    let letter = letter
     for _ in 0..<64 {
       do {
         if letters == .messages {
