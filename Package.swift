@@ -129,7 +129,8 @@ let package = Package(
       "Commands",
       [
         "MeshPrimitives", "MeshCrypto", "MeshRouting", "MeshNode", "MeshRuntime", "MeshSTUN", "MeshTraversal",
-        "MeshCompression", "MeshDictionaryFiles", "MeshSimulation", "MeshNodeSimulation", .product(name: "Logging", package: "swift-log"),
+        "MeshCompression", "MeshDictionaryFiles", "MeshSimulation", "MeshNodeSimulation",
+        .product(name: "Logging", package: "swift-log"),
       ]),
     .executableTarget(
       name: "pnet",
