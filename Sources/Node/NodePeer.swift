@@ -80,8 +80,8 @@ final class OpenConnection {
   @exclusivity(unchecked) private var storage: Connection
 
   var machine: Connection {
-    _read { yield unsafe storage }
-    _modify { yield unsafe &storage }
+    @inline(__always) _read { yield unsafe storage }
+    @inline(__always) _modify { yield unsafe &storage }
   }
 
   init(_ machine: consuming Connection) { unsafe storage = machine }

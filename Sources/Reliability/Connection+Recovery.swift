@@ -289,7 +289,7 @@ extension Connection {
     switch frame.kind {
     case .none, .datagram: return
     case .message:
-      let lane = Lane.allCases[Int(truncatingIfNeeded: frame.stream)]
+      let lane = Lane(of: frame)
       messages[lane.index].lose(frame.offset..<frame.offset &+ UInt64(frame.length))
       markMessagesReady(lane)
       return
