@@ -76,13 +76,7 @@ final class NodePeer {
 
 /// A connection has an identity: it is mutated in place, and replaced as a whole.
 final class OpenConnection {
-  // Nothing reaches the connection while it is at work; the checks for that at run time, for each packet, are off.
-  @exclusivity(unchecked) private var storage: Connection
+  var machine: Connection
 
-  var machine: Connection {
-    @inline(__always) _read { yield unsafe storage }
-    @inline(__always) _modify { yield unsafe &storage }
-  }
-
-  init(_ machine: consuming Connection) { unsafe storage = machine }
+  init(_ machine: consuming Connection) { self.machine = machine }
 }

@@ -149,7 +149,7 @@ extension Connection {
   /// What had come whole before the peer ended the connection can still be read.
   public mutating func readMessage(_ inbox: InboxID, into output: inout OutputRawSpan) -> Int? {
     guard let channel = incomingChannels[inbox] else { return nil }
-    guard let size = channel.messages.takeFirst(into: &output, pool: pool) else {
+    guard let size = channel.messages.takeFirst(into: &output, pool: pool, emptied: &spareMessages) else {
       channel.messages.wantsReadable = true
       return nil
     }
@@ -174,7 +174,7 @@ extension Connection {
   /// As ``readMessage(_:into:)``, for datagrams.
   public mutating func readDatagram(_ inbox: InboxID, into output: inout OutputRawSpan) -> Int? {
     guard let channel = incomingChannels[inbox] else { return nil }
-    guard let size = channel.datagrams.takeFirst(into: &output, pool: pool) else {
+    guard let size = channel.datagrams.takeFirst(into: &output, pool: pool, emptied: &spareMessages) else {
       channel.datagrams.wantsReadable = true
       return nil
     }
@@ -212,7 +212,13 @@ extension Connection {
       return true
     }
     guard incomingMessages.count < Self.mostUnfinished || isWhole else { return false }
-    let new = IncomingMessage(id: frame.id, size: size, lane: lane, sequence: frame.sequence, channel: channel)
+    let new: IncomingMessage
+    if let spare = spareMessages.popLast() {
+      spare.begin(id: frame.id, size: size, lane: lane, sequence: frame.sequence, channel: channel)
+      new = spare
+    } else {
+      new = IncomingMessage(id: frame.id, size: size, lane: lane, sequence: frame.sequence, channel: channel)
+    }
     incomingMessages[frame.id] = new
     begin(frame, size: size, on: channel, lane: lane)
     return try insert(bytes, at: frame.offset, into: new)

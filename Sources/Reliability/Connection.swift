@@ -65,6 +65,8 @@ public struct Connection: ~Copyable {
   var messageFloor: UInt64 = 0
   /// Messages that came in part, by number.
   var incomingMessages: [UInt64: IncomingMessage] = [:]
+  /// Not in use now.
+  var spareMessages: [IncomingMessage] = []
   var incomingChannels = IncomingChannels()
   /// Bytes in datagrams that wait to be read.
   var datagramBytes = 0
@@ -334,5 +336,6 @@ public struct Connection: ~Copyable {
     if events.isEmpty { events.removeAll() }
     planned = []
     plannedPieces = []
+    spareMessages = []
   }
 }

@@ -8,6 +8,9 @@ struct Inbox {
     let assembled: IncomingMessage?
   }
 
+  /// Holders of messages that are kept for others.
+  private static let mostSpare = 16
+
   private var chain = ChunkChain()
   private var start: UInt64 = 0
   private var end: UInt64 = 0
@@ -40,11 +43,15 @@ struct Inbox {
   }
 
   /// Moves the first one to `output`, which has room for it. Returns its size; `nil` when there is none.
-  mutating func takeFirst(into output: inout OutputRawSpan, pool: ChunkPool) -> Int? {
+  /// - Parameter emptied: gets what held it, if something did.
+  mutating func takeFirst(
+    into output: inout OutputRawSpan, pool: ChunkPool, emptied: inout [IncomingMessage]
+  ) -> Int? {
     guard let first = entries.popFirst() else { return nil }
     bytes -= first.size
     if let message = first.assembled {
       while message.buffer.read(into: &output, pool: pool) > 0 {}
+      if emptied.count < Self.mostSpare { emptied.append(message) }
     } else {
       chain.read(first.size, at: start, into: &output)
       start &+= UInt64(first.size)

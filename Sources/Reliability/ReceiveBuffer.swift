@@ -82,6 +82,13 @@ struct ReceiveBuffer {
     position = highest
   }
 
+  /// Begins with the first byte of something else. Everything was read or dropped.
+  mutating func begin() {
+    position = 0
+    contiguous = 0
+    highest = 0
+  }
+
   mutating func trim() {
     chain.trim()
     islands.trim()
