@@ -47,7 +47,8 @@ extension Node {
     peer.frames = hello.frames.reduce(into: 0) { if $1 < 64 { $0 |= 1 << UInt64($1) } }
     peer.software = String(decoding: hello.software.utf8.prefix(64), as: UTF8.self)
     if let observed = hello.observed { peer.observedAddress = observed }
-    if hello.limits.maxPacket > 0 { peer.longestPacket = Int(clamping: min(hello.limits.maxPacket, 65_507)) }
+    let theirs = hello.limits.maxPacket > 0 ? Int(clamping: hello.limits.maxPacket) : .max
+    peer.longestPacket = min(theirs, configuration.largestPacket)
     if outcome.restarted {
       pumpConnection(of: peer, now: now)
       disconnect(peer, .peerRestarted)
@@ -89,6 +90,7 @@ extension Node {
       hello.firstNumber = peer.firstNumber
       hello.frames = Payload.understood
       hello.limits = Wire.Limits(configuration.connection)
+      hello.limits.maxPacket = UInt64(max(0, configuration.largestPacket))
       hello.observed = device.endpoint(of: peer.id)
       hello.software = configuration.software
       device.send(Payload.hello(hello).bytes, to: peer.id, now: now)

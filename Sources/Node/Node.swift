@@ -35,6 +35,8 @@ public struct Node: ~Copyable {
     public var mtu = 1420
     /// How connections behave; the peer's limits are its own affair.
     public var connection = MeshReliability.Configuration()
+    /// Bytes of UDP payload that packets grow to at most, both ways: what the path and the peer carry decides below that.
+    public var largestPacket = 65_507
     /// Memory for the data of all streams together, in bytes.
     public var bufferMemory = 64 << 20
     /// What the node calls itself in `Hello`: for people, at most 64 bytes.

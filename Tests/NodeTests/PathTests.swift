@@ -1,5 +1,6 @@
 import MeshNode
 import MeshPrimitives
+import MeshSession
 import MeshSimulation
 import Testing
 
@@ -121,5 +122,20 @@ import Testing
     lab.mtu = 1_472
     lab.run(for: .seconds(620))
     #expect(left.node.status(of: left.find(right.key)!)?.packetSize == 1_472)
+  }
+
+  @Test func `packets are no longer than either side wants them`() throws {
+    let lab = NodeLab()
+    var configuration = Node.Configuration()
+    let left = lab.addHost(1, configuration: configuration)
+    configuration.largestPacket = 1_300
+    let right = lab.addHost(2, configuration: configuration)
+    _ = try left.node.addPeer(PeerConfiguration(publicKey: right.key, endpoint: right.address), now: lab.now)
+    _ = try right.node.addPeer(PeerConfiguration(publicKey: left.key), now: lab.now)
+    lab.connect(left, to: right)
+    lab.run(for: .seconds(5))
+    for (host, other) in [(left, right), (right, left)] {
+      #expect(host.node.status(of: host.find(other.key)!)?.packetSize == 1_296)
+    }
   }
 }
