@@ -116,7 +116,10 @@ let package = Package(
     layer(
       "Traversal", ["MeshPrimitives", "MeshCrypto", "MeshSTUN", "MeshTURN", "MeshICE", "MeshRuntime", "CMeshLibssl"]),
     .target(
-      name: "PNetMesh", dependencies: ["MeshPrimitives", "MeshPacket", "MeshRouting", "MeshNode", "MeshRuntime"],
+      name: "PNetMesh",
+      dependencies: [
+        "MeshPrimitives", "MeshPacket", "MeshReliability", "MeshRouting", "MeshNode", "MeshRuntime",
+      ],
       path: "Sources/PNetMesh", swiftSettings: settings),
 
     .executableTarget(name: "Echo", dependencies: ["PNetMesh"], path: "Examples/Echo", swiftSettings: settings),
@@ -126,7 +129,8 @@ let package = Package(
       "Commands",
       [
         "MeshPrimitives", "MeshCrypto", "MeshRouting", "MeshNode", "MeshRuntime", "MeshSTUN", "MeshTraversal",
-        "MeshCompression", "MeshDictionaryFiles", "MeshSimulation", "MeshNodeSimulation", .product(name: "Logging", package: "swift-log"),
+        "MeshCompression", "MeshDictionaryFiles", "MeshSimulation", "MeshNodeSimulation",
+        .product(name: "Logging", package: "swift-log"),
       ]),
     .executableTarget(
       name: "pnet",

@@ -8,6 +8,7 @@ import PNetMesh
     // The serving side: streams come by service name, each from a key.
     let server = try await Mesh(identity: bob, peers: [Peer(alice.publicKey)])
     let echo = server.incoming("echo")
+    let chat = server.messages("chat")
     let serving = Task {
       for try await stream in echo {
         for try await chunk in stream { try await stream.write(chunk) }
@@ -24,6 +25,13 @@ import PNetMesh
     var answer: [UInt8] = []
     for try await chunk in stream { answer += chunk }
     print("\(stream.peer) says \(String(decoding: answer, as: UTF8.self))")
+
+    // Whole messages, without a stream.
+    try await client.send(Array("good night".utf8), to: bob.publicKey, service: "chat", lane: .control)
+    for try await message in chat {
+      print("\(message.peer) sends \(String(decoding: message.bytes, as: UTF8.self))")
+      break
+    }
 
     let pong = try await client.ping(bob.publicKey)
     print("\(pong.path), \(pong.roundTrip)")

@@ -61,7 +61,8 @@ struct SimulationDrawing {
       )
       if hosts.count <= 100 {
         lines.append(
-          "<text x=\"\(text(place.x))\" y=\"\(text(place.y + 4))\" text-anchor=\"middle\" fill=\"white\">\(index)</text>")
+          "<text x=\"\(text(place.x))\" y=\"\(text(place.y + 4))\" text-anchor=\"middle\" fill=\"white\">\(index)</text>"
+        )
       }
     }
     return lines
@@ -120,7 +121,8 @@ struct SimulationDrawing {
     for (values, colour) in zip(lines, ["#4477aa", "#ee9933"]) {
       let points = zip(times, values).map { time, value in
         let across = last > first ? (time - first) / (last - first) : 0
-        return "\(text(x + plotWidth * across)),\(text(y + plotHeight - (top > 0 ? value / top : 0) * (plotHeight - 14)))"
+        return
+          "\(text(x + plotWidth * across)),\(text(y + plotHeight - (top > 0 ? value / top : 0) * (plotHeight - 14)))"
       }
       result.append(
         "<polyline fill=\"none\" stroke=\"\(colour)\" points=\"\(points.joined(separator: " "))\"/>")

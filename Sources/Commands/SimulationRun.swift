@@ -10,6 +10,8 @@ public struct SimulationRun: Sendable {
     /// Of the real clock: to make the nodes, and to run.
     public let setupSeconds: Double
     public let runSeconds: Double
+    /// Of the processor, all in all: what other programs do counts less in it.
+    public let cpuSeconds: Double
     /// Virtual seconds in a real one.
     public let speed: Double
     /// Bytes of memory at the most.
@@ -79,16 +81,18 @@ public struct SimulationRun: Sendable {
     }
     return Result(
       report: network.report, setupSeconds: seconds(built - began), runSeconds: real,
-      speed: real > 0 ? seconds(scenario.duration) / real : 0, peakMemory: Self.peakMemory())
+      cpuSeconds: Self.usage().cpuSeconds, speed: real > 0 ? seconds(scenario.duration) / real : 0,
+      peakMemory: Self.usage().peakMemory)
   }
 
   private func seconds(_ duration: Duration) -> Double {
     Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
   }
 
-  private static func peakMemory() -> UInt64 {
+  private static func usage() -> (cpuSeconds: Double, peakMemory: UInt64) {
     var usage = rusage()
-    guard unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 else { return 0 }
-    return UInt64(max(usage.ru_maxrss, 0)) * 1024
+    guard unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 else { return (0, 0) }
+    func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
+    return (seconds(usage.ru_utime) + seconds(usage.ru_stime), UInt64(max(usage.ru_maxrss, 0)) * 1024)
   }
 }

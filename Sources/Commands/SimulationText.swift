@@ -18,7 +18,8 @@ public struct SimulationText: Sendable {
           + "\(messages.refused) had no connection, \(messages.ended) ended with one, \(messages.waiting) on their way")
       lines.append(
         "latency      p50 \(milliseconds(messages.latencyMillisecondsP50)), p99 \(milliseconds(messages.latencyMillisecondsP99)), "
-          + "p99.9 \(milliseconds(messages.latencyMillisecondsP999)), at most \(milliseconds(messages.latencyMillisecondsMax))")
+          + "p99.9 \(milliseconds(messages.latencyMillisecondsP999)), at most \(milliseconds(messages.latencyMillisecondsMax))"
+      )
     }
     for transfer in report.transfers.prefix(20) {
       let end = transfer.seconds.map { "in \(decimal($0, digits: 2)) s" } ?? "did not end"
@@ -37,7 +38,8 @@ public struct SimulationText: Sendable {
     lines.append("dropped      \(Self.list(report.nodeDrops))")
     lines.append(
       "speed        \(decimal(result.runSeconds, digits: 2)) s for \(decimal(report.virtualSeconds, digits: 1)) s: "
-        + "\(decimal(result.speed, digits: 1)) x, \(report.wakeups) wake-ups; \(byteCount(result.peakMemory)) of memory at most")
+        + "\(decimal(result.speed, digits: 1)) x, \(decimal(result.cpuSeconds, digits: 2)) s of CPU, \(report.wakeups) wake-ups; \(byteCount(result.peakMemory)) of memory at most"
+    )
     lines.append("trace hash   \(report.traceHash)")
     text = lines.joined(separator: "\n")
     func milliseconds(_ value: Double) -> String { "\(decimal(value, digits: 1)) ms" }

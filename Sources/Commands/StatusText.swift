@@ -62,8 +62,18 @@ public enum StatusText {
       if let milliseconds = peer.roundTripMilliseconds { path += ", round trip \(decimal(milliseconds, digits: 2)) ms" }
       add("path", path + ", packets of \(peer.packetSize) B")
     }
+    let others = peer.paths.filter { $0 != peer.endpoint }
+    if !others.isEmpty { add("other paths", others.joined(separator: ", ")) }
     if let observed = peer.observedAddress { add("seen by it as", observed) }
     if peer.streams > 0 { add("streams", "\(peer.streams)") }
+    if peer.messagesSent > 0 || peer.messagesReceived > 0 {
+      add("messages", "\(peer.messagesReceived) received, \(peer.messagesSent) sent")
+    }
+    if peer.datagramsSent > 0 || peer.datagramsReceived > 0 || peer.datagramsDropped > 0 {
+      add(
+        "datagrams",
+        "\(peer.datagramsReceived) received, \(peer.datagramsSent) sent, \(peer.datagramsDropped) dropped")
+    }
     if peer.lostPackets > 0 {
       add("lost", "\(peer.lostPackets) packets, \(byteCount(peer.retransmittedBytes)) sent again")
     }

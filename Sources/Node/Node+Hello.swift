@@ -21,7 +21,7 @@ extension Node {
         guard let peer = self[id] else { continue }
         giveUpConnecting(peer)
       case .strangerAdded(let id, let key):
-        store(NodePeer(id: id, publicKey: key, isStranger: true, incarnation: incarnation))
+        store(NodePeer(id: id, publicKey: key, isStranger: true, incarnation: incarnation, firstNumber: firstNumber))
         events.append(.strangerAdded(id, key))
       case .strangerRemoved(let id, let key):
         if let peer = self[id] {
@@ -51,14 +51,23 @@ extension Node {
     if outcome.restarted {
       pumpConnection(of: peer, now: now)
       disconnect(peer, .peerRestarted)
+      // What the peer that was sent before it ended may still be on its way.
+      device.dropPreviousKeys(of: peer.id)
     }
     if peer.connection == nil {
       var settings = configuration.connection
+      if hello.limits.idleTimeout > 0 {
+        let theirs = Duration.milliseconds(Int64(clamping: min(hello.limits.idleTimeout, 1 << 40)))
+        settings.idleTimeout = min(settings.idleTimeout ?? theirs, theirs)
+      }
+      settings.firstNumber = peer.firstNumber
+      settings.skipSeed = entropy.nextUInt64()
       settings.peer = ConnectionLimits(hello.limits, frames: peer.frames)
       peer.connectionNumber &+= 1
       peer.connection = OpenConnection(
         Connection(configuration: settings, opensOddStreams: peer.publicKey < publicKey, pool: pool, now: now))
     }
+    if peer.hello.knowsUs { peer.connection?.machine.ignoreNumbers(below: hello.firstNumber) }
     if outcome.completed, !peer.isConnected {
       peer.isConnected = true
       peer.connectDeadline = .distantFuture
@@ -77,6 +86,7 @@ extension Node {
       hello.peerIncarnation = peer.hello.peerIncarnation ?? 0
       hello.heard = peer.hello.heard
       hello.settled = peer.hello.acknowledged
+      hello.firstNumber = peer.firstNumber
       hello.frames = Payload.understood
       hello.limits = Wire.Limits(configuration.connection)
       hello.observed = device.endpoint(of: peer.id)
@@ -99,6 +109,7 @@ extension Node {
     guard let connection = peer.connection else { return }
     if reason == .peerRestarted { connection.machine.peerVanished() }
     if connection.machine.hasUnread { peer.remnant = (peer.connectionNumber, connection) }
+    peer.firstNumber = connection.machine.nextNumber
     let wasConnected = peer.isConnected
     peer.isConnected = false
     peer.connection = nil

@@ -42,6 +42,14 @@ extension Node {
     try find(channel).1.machine.longestDatagram(on: channel.channel)
   }
 
+  /// Whether every peer that is connected has every message that was sent to it. O(peers).
+  public var hasDeliveredMessages: Bool {
+    for case let peer? in peers where peer.connection.map({ !$0.machine.hasDeliveredMessages }) ?? false {
+      return false
+    }
+    return true
+  }
+
   /// Asks for `.messagesDelivered` when the peer has every message sent to it so far.
   /// - Returns: whether there is a connection that can tell.
   public mutating func notifyWhenDelivered(to id: PeerID) -> Bool {

@@ -32,6 +32,7 @@ extension Node {
       PeerPath(to: endpoint, isValidated: true, budget: 0, limit: peer.longestPacket, now: now)
     ]
     peer.activePath = 0
+    peer.activeAddress = endpoint
     peer.paths[0].mtu.begin(now: now)
     takeOverPacketSize(of: peer)
     peer.paths[0].check(now: now)
@@ -43,14 +44,13 @@ extension Node {
     device.setRoaming(true, of: peer.id)
     peer.paths = []
     peer.activePath = 0
+    peer.activeAddress = nil
   }
 
   /// An authenticated datagram has come.
   mutating func received(_ bytes: Int, from source: SocketAddress, of peer: NodePeer, now: Instant) {
-    guard !peer.paths.isEmpty else { return }
-    if peer.paths[peer.activePath].address == source {
-      peer.paths[peer.activePath].lastReceived = now
-    } else if let index = peer.paths.firstIndex(where: { $0.address == source }) {
+    guard source != peer.activeAddress, !peer.paths.isEmpty else { return }
+    if let index = peer.paths.firstIndex(where: { $0.address == source }) {
       peer.paths[index].received(bytes, now: now)
     } else {
       if now.nanoseconds(since: peer.candidatesSince) >= 1_000_000_000 {
@@ -85,7 +85,7 @@ extension Node {
 
   /// The peer's newest packet with something to say came from `source`.
   mutating func peerIsAt(_ source: SocketAddress, _ peer: NodePeer, now: Instant) {
-    guard peer.paths.count > 1, peer.paths[peer.activePath].address != source,
+    guard source != peer.activeAddress,
       let index = peer.paths.firstIndex(where: { $0.address == source })
     else { return }
     if peer.paths[index].isValidated, peer.paths[index].isAnswering {
@@ -179,6 +179,7 @@ extension Node {
     let old = peer.paths[peer.activePath]
     let new = peer.paths[index]
     peer.activePath = index
+    peer.activeAddress = new.address
     device.setEndpoint(new.address, of: peer.id)
     // A NAT that gave the peer another port has not changed the path (RFC 9000 §9.4).
     if old.address.address != new.address.address {

@@ -15,6 +15,16 @@ extension Node {
     return StreamHandle(peer: id, connection: peer.connectionNumber, id: stream)
   }
 
+  /// Whether this side may read from the stream, and write to it: a one-way stream goes from who opened it.
+  public func isReadable(_ stream: StreamHandle) -> Bool { !stream.id.isOneWay || !isOwn(stream) }
+  public func isWritable(_ stream: StreamHandle) -> Bool { !stream.id.isOneWay || isOwn(stream) }
+
+  private func isOwn(_ stream: StreamHandle) -> Bool {
+    guard let peer = self[stream.peer] else { return false }
+    // Odd streams belong to the greater key.
+    return stream.id.isOdd == (peer.publicKey < publicKey)
+  }
+
   /// Takes in as much of `bytes` as there is room for, and returns how much that was.
   public mutating func write(_ bytes: RawSpan, to stream: StreamHandle) throws(StreamError) -> Int {
     let (peer, connection) = try find(stream)

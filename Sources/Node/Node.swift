@@ -49,6 +49,8 @@ public struct Node: ~Copyable {
   /// Tells peers whether this is still the node that they know. Drawn at start, and again for peers to come when one is
   /// forgotten: that one may have a connection under the old value, and would go on with it when it is listed again. Never 0.
   public private(set) var incarnation: UInt64
+  /// Of the first packet to a peer to come: above all that were sent to peers that are forgotten.
+  var firstNumber: UInt64 = 1
   /// The IPv6 address that belongs to the node's key.
   public let derivedAddress: IPAddress
   /// Datagrams and packets dropped above the session layer, by reason.
@@ -123,7 +125,7 @@ public struct Node: ~Copyable {
     let key = peer.publicKey
     if let known = device.peer(for: key), device.isStranger(known) { removePeer(known, now: now) }
     let id = try device.addPeer(peer, now: now)
-    store(NodePeer(id: id, publicKey: key, isStranger: false, incarnation: incarnation))
+    store(NodePeer(id: id, publicKey: key, isStranger: false, incarnation: incarnation, firstNumber: firstNumber))
     try? allowedIPs.reserve(IPAddress(derivedFromAddressHash: key.addressHash().bytes), peer: id.slot)
     for prefix in prefixes { try? allowedIPs.insert(prefix, peer: id.slot) }
     return id
@@ -195,6 +197,7 @@ public struct Node: ~Copyable {
     deadlines.cancel(peer.id.slot)
     peers[Int(peer.id.slot)] = nil
     incarnation = max(entropy.nextUInt64(), 1)
+    firstNumber = max(firstNumber, peer.firstNumber)
   }
 
   mutating func markReady(_ peer: NodePeer) {

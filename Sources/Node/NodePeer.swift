@@ -16,6 +16,8 @@ final class NodePeer {
   var remnant: (number: UInt32, connection: OpenConnection)?
   /// Counts connections: part of every stream handle.
   var connectionNumber: UInt32 = 0
+  /// Number of the first packet of the present connection, or of the next one.
+  var firstNumber: UInt64
   /// Both sides know of each other: numbered frames may be sent.
   var isConnected = false
   /// Somebody waits for the connection until then.
@@ -25,6 +27,8 @@ final class NodePeer {
   /// The ways to the peer while it is connected, and which one is in use.
   var paths: [PeerPath] = []
   var activePath = 0
+  /// Its address: where nearly all packets come from.
+  var activeAddress: SocketAddress?
   /// How often another path was taken.
   var pathChanges = 0
   /// Candidates that the peer's packets made in the second that began then.
@@ -47,8 +51,9 @@ final class NodePeer {
   /// Whether the peer waits in the node's ring of those that may have something to send.
   var isReady = false
 
-  init(id: PeerID, publicKey: PublicKey, isStranger: Bool, incarnation: UInt64) {
+  init(id: PeerID, publicKey: PublicKey, isStranger: Bool, incarnation: UInt64, firstNumber: UInt64) {
     self.id = id
+    self.firstNumber = firstNumber
     ownIncarnation = incarnation
     self.publicKey = publicKey
     self.isStranger = isStranger
@@ -71,7 +76,13 @@ final class NodePeer {
 
 /// A connection has an identity: it is mutated in place, and replaced as a whole.
 final class OpenConnection {
-  var machine: Connection
+  // Nothing reaches the connection while it is at work; the checks for that at run time, for each packet, are off.
+  @exclusivity(unchecked) private var storage: Connection
 
-  init(_ machine: consuming Connection) { self.machine = machine }
+  var machine: Connection {
+    @inline(__always) _read { yield unsafe storage }
+    @inline(__always) _modify { yield unsafe &storage }
+  }
+
+  init(_ machine: consuming Connection) { unsafe storage = machine }
 }

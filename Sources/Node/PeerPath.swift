@@ -23,7 +23,7 @@ struct PeerPath {
   private var budget: Int
   /// As the last probe measured it, in nanoseconds.
   private(set) var roundTrip: Int64 = 0
-  /// When an authenticated packet came by it.
+  /// When an authenticated packet came by it while it was not in use.
   var lastReceived: Instant
   /// The peer's newest packet with something to say came by it, before the path was validated.
   var isWanted = false

@@ -6,4 +6,7 @@
 @_exported public import struct MeshPrimitives.IPAddress
 @_exported public import struct MeshPrimitives.PublicKey
 @_exported public import struct MeshPrimitives.SocketAddress
+@_exported public import enum MeshReliability.CongestionAlgorithm
+@_exported public import enum MeshReliability.Lane
+@_exported public import struct MeshReliability.StreamOptions
 @_exported public import struct MeshRouting.IPPrefix

@@ -43,6 +43,14 @@ struct AckTracker {
   /// Whether there is anything to report.
   var hasReport: Bool { largest >= reportFloor && largest > 0 }
 
+  /// Numbers below `first` belong to somebody else: they count as known, and are not reported. Only before a packet has come.
+  mutating func ignore(below first: UInt64) {
+    guard received.isEmpty, first > 1 else { return }
+    floor = max(floor, first)
+    reportFloor = max(reportFloor, first)
+    largest = max(largest, first &- 1)
+  }
+
   func isDuplicate(_ number: UInt64) -> Bool {
     if number > largest { return false }
     return number < floor || received.contains(number)

@@ -9,12 +9,14 @@ public final class ChunkPool {
 
   /// The most chunks that may be out at once.
   public let capacity: Int
+  // Nothing reaches them while they are being changed; the checks for that at run time, for each chunk, are off.
+  @exclusivity(unchecked) private var taken = 0
+  @exclusivity(unchecked) private var idle: [Chunk] = []
   /// Chunks that are out now.
-  public private(set) var used = 0
+  public var used: Int { unsafe taken }
   /// The most chunks that were out at once since the pool was made.
   public private(set) var highWater = 0
   private let retained: Int
-  private var idle: [Chunk] = []
 
   /// - Parameters:
   ///   - capacity: the most bytes that may be in use at once; rounded down to whole chunks.
@@ -28,12 +30,12 @@ public final class ChunkPool {
   deinit { trim() }
 
   /// Bytes of memory that the pool holds: in use and kept for reuse.
-  public var footprint: Int { (used + idle.count) << Self.chunkShift }
+  public var footprint: Int { unsafe (used + idle.count) << Self.chunkShift }
 
   /// Frees the chunks that are kept for reuse. For an idle node.
   public func trim() {
-    for chunk in idle { chunk.deallocate() }
-    idle = []
+    for chunk in unsafe idle { chunk.deallocate() }
+    unsafe idle = []
   }
 
   /// What chunks are taken for. What frees memory in the end goes before what waits for it: were the pool full of bytes to
@@ -61,14 +63,14 @@ public final class ChunkPool {
   /// A chunk of undefined content, or `nil` at the cap.
   func take() -> Chunk? {
     guard used < capacity else { return nil }
-    used += 1
-    highWater = max(highWater, used)
-    return idle.popLast() ?? Chunk()
+    unsafe taken += 1
+    if used > highWater { highWater = used }
+    return unsafe idle.popLast() ?? Chunk()
   }
 
   func give(_ chunk: Chunk) {
-    used -= 1
-    if idle.count < retained { idle.append(chunk) } else { chunk.deallocate() }
+    unsafe taken -= 1
+    if unsafe idle.count < retained { unsafe idle.append(chunk) } else { chunk.deallocate() }
   }
 }
 

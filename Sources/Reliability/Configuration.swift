@@ -54,10 +54,18 @@ public struct Configuration: Sendable {
   public var initialRTT = Duration.milliseconds(333)
   /// The peer is gone when nothing came back for so long on what was sent.
   public var vanishedAfter = Duration.seconds(15)
-  /// The connection ends when nothing came for so long; `nil`: never.
+  /// The connection ends when nothing came for so long; `nil`: never. Half of it after the last packet, a side with open
+  /// streams asks for an acknowledgement. Both ends must agree: the shorter one holds.
   public var idleTimeout: Duration?
   /// Whether packets ask for ECN marks, as long as the path carries them (RFC 9000 §13.4).
   public var usesECN = true
+
+  /// Of the first packet, from 1 on: above all that an earlier connection with the peer used, so that its packets, which may
+  /// still be on their way, are told apart.
+  public var firstNumber: UInt64 = 1
+  /// Random, and unknown to the peer: which packet numbers are left out, to catch a peer that acknowledges what it never
+  /// got. 0: none.
+  public var skipSeed: UInt64 = 0
 
   public init() {}
 }

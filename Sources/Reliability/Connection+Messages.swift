@@ -1,5 +1,5 @@
-public import MeshPacket
-public import MeshPrimitives
+internal import MeshPacket
+internal import MeshPrimitives
 
 // Whole messages, and datagrams.
 extension Connection {
@@ -113,7 +113,7 @@ extension Connection {
 
   /// A packet with a piece of a message has arrived.
   mutating func delivered(_ frame: SentFrame) {
-    let lane = Lane.allCases[Int(truncatingIfNeeded: frame.stream)]
+    let lane = Lane(of: frame)
     let range = frame.offset..<frame.offset &+ UInt64(frame.length)
     messages[lane.index].acknowledge(range, bindsChannel: frame.fin, pool: pool)
     if messages[lane.index].wantsWritable, messages[lane.index].buffered <= configuration.messageBuffer / 4 * 3 {

@@ -3,7 +3,8 @@ public import MeshPrimitives
 // The path that packets take.
 extension Connection {
   /// Bytes of a packet, beyond which a path may not carry it: longer ones that get lost, one after the other, are counted.
-  static var alwaysCarried: Int { MTUDiscovery.minimum }
+  /// Somewhat above what a datagram of ``MTUDiscovery/minimum`` bytes counts.
+  static var alwaysCarried: Int { 1_100 }
 
   /// A full datagram has so many bytes from now on, of which `overhead` are not the `Packet` message.
   public mutating func packetSizeChanged(to size: Int, overhead: Int) {

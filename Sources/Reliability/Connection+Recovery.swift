@@ -17,6 +17,8 @@ extension Connection {
     var packets = 0
     var asked = false
     var marked: UInt64 = 0
+    /// A number that was left out.
+    var skipped: UInt64?
   }
 
   mutating func receive(_ ack: AckFrame, in message: RawSpan, now: Instant) throws(ConnectionError) {
@@ -39,6 +41,7 @@ extension Connection {
       }
       ackedNumbers.insert(begin..<end)
     }
+    if let skipped = arrival.skipped { throw .acknowledgedUnsent(number: skipped) }
     finish(&arrival.run)
     guard arrival.packets > 0 else { return }
     if sampled, arrival.asked {
@@ -89,7 +92,10 @@ extension Connection {
 
   private mutating func arrived(_ number: UInt64, into arrival: inout Arrival) {
     let packet = sent[number]
-    guard packet.state != .acknowledged else { return }
+    guard packet.state != .acknowledged else {
+      if packet.isSkipped { arrival.skipped = number }
+      return
+    }
     sent[number].state = .acknowledged
     arrival.packets += 1
     if packet.state == .lost {
@@ -237,7 +243,7 @@ extension Connection {
             longestRun = max(longestRun, packet.sentAt.nanoseconds(since: start))
           }
         }
-      } else if packet.state == .acknowledged {
+      } else if packet.state == .acknowledged, !packet.isSkipped {
         // Whatever came shows that the path was there.
         runStart = nil
       }
@@ -284,7 +290,7 @@ extension Connection {
     switch frame.kind {
     case .none, .datagram: return
     case .message:
-      let lane = Lane.allCases[Int(truncatingIfNeeded: frame.stream)]
+      let lane = Lane(of: frame)
       messages[lane.index].lose(frame.offset..<frame.offset &+ UInt64(frame.length))
       markMessagesReady(lane)
       return

@@ -77,6 +77,7 @@ extension Connection {
     guard mayAsk || acks.isDue else { return false }
 
     let before = output.byteCount
+    if skipper.skips(sent.next) { sent.append(SentPacket(state: .acknowledged, isSkipped: true)) }
     let number = sent.next
     var packet = SentPacket()
     packet.sentAt = now

@@ -70,7 +70,8 @@ public struct Connection: ~Copyable {
   var datagramBytes = 0
 
   // Sending.
-  var sent = SentPackets()
+  var sent: SentPackets
+  var skipper: NumberSkipper
   /// Bytes sent for the first time on all streams.
   var dataSent: UInt64 = 0
   /// Bytes that the peer allows.
@@ -113,7 +114,7 @@ public struct Connection: ~Copyable {
   var largestAcked: UInt64 = 0
   var ackedNumbers = RangeSet()
   /// Packets below are acknowledged or lost.
-  var firstOpen: UInt64 = 1
+  var firstOpen: UInt64
   /// Packets below were sent while the window or the pacer set the speed.
   var limitedBelow: UInt64 = 0
   var lossTime: Instant?
@@ -128,6 +129,8 @@ public struct Connection: ~Copyable {
   ///   - pool: where buffers take their memory from; shared by the connections of a node.
   public init(configuration: Configuration, opensOddStreams: Bool, pool: ChunkPool, now: Instant) {
     precondition(configuration.packetSize >= 256, "a full packet must have at least 256 bytes")
+    precondition(
+      (1...PacketLimits.maxNumber).contains(configuration.firstNumber), "a packet's number is 1 to 2^62 - 1")
     precondition(configuration.packetsPerAck >= 1, "at least one packet per acknowledgement")
     self.configuration = configuration
     self.pool = pool
@@ -139,7 +142,10 @@ public struct Connection: ~Copyable {
     dataWindow = ReceiveWindow(size: configuration.local.data, largest: configuration.largestWindow)
     packetCapacity = max(Self.smallestCapacity, configuration.packetSize - configuration.overheadPerPacket)
     controlReserve = min(64 << 10, configuration.peer.data / 8)
+    sent = SentPackets(from: configuration.firstNumber)
+    firstOpen = configuration.firstNumber
     path = PathState(configuration)
+    skipper = NumberSkipper(seed: configuration.skipSeed, from: configuration.firstNumber)
     lastReceived = now
   }
 
@@ -182,6 +188,14 @@ public struct Connection: ~Copyable {
 
   /// Probe timeouts since the last acknowledgement.
   public var consecutiveProbeTimeouts: Int { timeouts }
+
+  /// The number of the next packet: above all that were sent.
+  public var nextNumber: UInt64 { sent.next }
+
+  /// Packets of the peer below `first` are of an earlier connection, and count as known. Does nothing once a packet has come.
+  public mutating func ignoreNumbers(below first: UInt64) {
+    acks.ignore(below: min(first, PacketLimits.maxNumber))
+  }
 
   /// Whether there is something to say, apart from whether it may be said now.
   public mutating func wantsToSend() -> Bool { findContent() || probes > 0 || acks.isDue }
@@ -249,7 +263,7 @@ public struct Connection: ~Copyable {
     }
     controlList.removeAll()
     blockedByConnection = []
-    sent = SentPackets()
+    sent = SentPackets(from: sent.next)
     ackedNumbers = RangeSet()
     bytesInFlight = 0
     unanswered = 0
@@ -266,7 +280,13 @@ public struct Connection: ~Copyable {
     if unanswered == 0 { result = earliest(result, trimAt) }
     if let vanishing = vanishingAt { result = earliest(result, vanishing) }
     if let idle = configuration.idleTimeout { result = earliest(result, lastReceived + idle) }
-    return result
+    return earliest(result, keepaliveAt)
+  }
+
+  /// When an idle connection with open streams asks whether the peer is still there, so that it does not end.
+  private var keepaliveAt: Instant? {
+    guard let idle = configuration.idleTimeout, table.count > 0, unanswered == 0 else { return nil }
+    return max(lastReceived, lastAskedAt) + idle / 2
   }
 
   /// Only after a few probes went unanswered: a machine that slept must have had the chance to ask. New data that leaves
@@ -286,6 +306,7 @@ public struct Connection: ~Copyable {
     if let vanishingAt, vanishingAt <= now { return end(.timedOut) }
     path.pacer.expire(now: now)
     acks.handleTimeout(now: now)
+    if let keepaliveAt, keepaliveAt <= now { probes = max(probes, 1) }
     if let due = recoveryDeadline, due <= now { recoveryTimeout(now: now) }
     if let trimAt, trimAt <= now, unanswered == 0 {
       self.trimAt = nil

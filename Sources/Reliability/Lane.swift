@@ -10,4 +10,7 @@ public enum Lane: UInt8, Sendable, CaseIterable {
   case bulk = 2
 
   var index: Int { Int(rawValue) }
+
+  /// The lane of a frame that this side has sent.
+  init(of frame: SentFrame) { self = Lane(rawValue: UInt8(truncatingIfNeeded: frame.stream)) ?? .bulk }
 }

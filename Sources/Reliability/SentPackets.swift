@@ -20,6 +20,8 @@ struct SentPacket {
   var state = State.outstanding
   var asksForAck = false
   var ecnMarked = false
+  /// The number was left out.
+  var isSkipped = false
   /// Bytes that count as in flight; 0 for a packet of acknowledgements only.
   var size: UInt16 = 0
   /// Index of more frames in ``SentPackets``; -1: none.
@@ -40,11 +42,16 @@ struct SentPackets {
 
   private var ring: [SentPacket] = []
   /// The lowest number with a record.
-  private(set) var base: UInt64 = 1
+  private(set) var base: UInt64
   /// The number of the next packet.
-  private(set) var next: UInt64 = 1
+  private(set) var next: UInt64
   private var nodes: [Node] = []
   private var freeNode: Int32 = -1
+
+  init(from first: UInt64) {
+    base = first
+    next = first
+  }
 
   var count: Int { Int(next &- base) }
 

@@ -7,7 +7,7 @@ internal import MeshSession
 /// A call that waits for a connection to a peer.
 struct PendingCall {
   enum Purpose {
-    case open(service: String)
+    case open(service: String, StreamOptions)
     /// Senders of messages are settled with the gate that the case carries.
     case sender(service: String, lane: Lane, Gate<MessageSender>)
     /// Nothing but the connection: a ping follows.
@@ -52,9 +52,9 @@ extension EngineCore {
             } catch { throw MeshError(error, peer: call.key) }
           }.mapError { $0 })
         call.gate.settle(.success(nil))
-      case .open(let service):
+      case .open(let service, let options):
         do throws(StreamError) {
-          let handle = try node.openStream(to: id, service: service)
+          let handle = try node.openStream(to: id, service: service, options: options)
           call.gate.settle(.success(makeStream(handle, service: service, peer: call.key)))
         } catch {
           call.gate.settle(.failure(MeshError(error, peer: call.key)))
@@ -155,7 +155,11 @@ extension MeshStatus.Peer {
       }, packetSize: peer.packetSize, congestionWindow: peer.connection?.congestionWindow,
       lostPackets: peer.connection?.packetsLost ?? 0, retransmittedBytes: peer.connection?.bytesRetransmitted ?? 0,
       usesECN: peer.connection?.usesECN, congestionMarks: peer.connection?.congestionMarks ?? 0,
-      streams: peer.streams, software: peer.software, observedAddress: peer.observedAddress?.description)
+      streams: peer.streams, messagesSent: peer.connection?.messagesSent ?? 0,
+      messagesReceived: peer.connection?.messagesReceived ?? 0, datagramsSent: peer.connection?.datagramsSent ?? 0,
+      datagramsReceived: peer.connection?.datagramsReceived ?? 0,
+      datagramsDropped: peer.connection?.datagramsDropped ?? 0, paths: peer.validatedPaths.map(\.description),
+      pathChanges: peer.pathChanges, software: peer.software, observedAddress: peer.observedAddress?.description)
   }
 }
 

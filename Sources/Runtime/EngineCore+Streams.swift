@@ -88,8 +88,17 @@ extension EngineCore {
     nextToken += 1
     let pipe = StreamPipe(token: token, limit: 256 << 10, ready: readyPipes)
     let delivery = Gate<Void>()
-    streams[token] = EngineStream(handle: handle, peer: peer, pipe: pipe, delivery: delivery)
+    let stream = EngineStream(handle: handle, peer: peer, pipe: pipe, delivery: delivery)
+    streams[token] = stream
     tokens[handle] = token
+    if !node.isReadable(handle) {
+      pipe.engineFailReading(.finished)
+      stream.isReadEnded = true
+    }
+    if !node.isWritable(handle) {
+      pipe.engineFailWriting(.finished)
+      stream.isWriteEnded = true
+    }
     return MeshStream(peer: peer, service: service, pipe: pipe, delivery: delivery)
   }
 

@@ -31,6 +31,8 @@ final class EngineCore {
   var senderTokens: [ChannelHandle: UInt64] = [:]
   var inboxes: [UInt64: EngineInbox] = [:]
   var inboxTokens: [InboxKey: UInt64] = [:]
+  /// Who waits for everything to be delivered before the end, and how long.
+  var draining: (deadline: Instant, gate: Gate<Void>)?
   /// Who waits until a peer has every message.
   var deliveries: [PeerID: [Gate<Void>]] = [:]
   /// Calls that wait for a connection.
@@ -82,6 +84,7 @@ final class EngineCore {
       if let due = node.deadline, due <= now { node.handleTimeout(now: now) }
       expireCalls()
       drain()
+      finishDraining()
       serveHandshakes(gotData: gotData, began: began)
       keepTimestamp()
     }
@@ -91,6 +94,7 @@ final class EngineCore {
     for stream in streams.values { stream.fail(.disconnected(.closed(.closedLocally(code: .goingAway, reason: "")))) }
     for sender in senders.values { sender.sender.box.fail(MeshError.closed) }
     for inbox in inboxes.values { inbox.box.end() }
+    draining?.gate.settle(.success(()))
     for gate in deliveries.values.joined() { gate.settle(.failure(MeshError.closed)) }
     mailbox.close()
     for act in mailbox.drain() { act(self) }
@@ -100,6 +104,7 @@ final class EngineCore {
     // Handshakes wait for their turn: no sleep before it.
     if node.hasQueuedHandshakes { return now }
     var deadline = node.deadline
+    if let draining { deadline = earliest(deadline, draining.deadline) }
     for call in opening { deadline = earliest(deadline, call.deadline) }
     for ping in pings.values { deadline = earliest(deadline, ping.deadline) }
     return deadline
@@ -200,6 +205,26 @@ final class EngineCore {
         attend(inbox)
       }
     }
+  }
+
+  /// Takes no more streams, and settles the gate when everything that was given over has been delivered, or at `deadline`.
+  func drain(until deadline: Instant, gate: Gate<Void>) {
+    for service in incoming.keys.sorted() {
+      incoming[service]?.finish()
+      node.removeService(service)
+    }
+    incoming = [:]
+    draining = (deadline, gate)
+  }
+
+  private func finishDraining() {
+    guard let draining else { return }
+    let isDelivered =
+      streams.values.allSatisfy { $0.isWriteEnded || !$0.isFinishing } && node.hasDeliveredMessages
+      && senders.values.allSatisfy { $0.sender.box.isEmpty }
+    guard isDelivered || draining.deadline <= now else { return }
+    self.draining = nil
+    draining.gate.settle(.success(()))
   }
 
   /// Tells the peers, and ends the loop.

@@ -39,6 +39,10 @@ public final class Mesh: Sendable {
     /// The MTU of the tunnel, in bytes.
     public var mtu = 1420
     public var acceptance = Acceptance.listed
+    /// How the speed of sending follows what the path carries.
+    public var congestion = CongestionAlgorithm.cubic
+    /// Connections end when nothing came for so long and no stream is open; `nil`: never. The peer may have a shorter one.
+    public var idleTimeout: Duration?
     /// Services that are open from the first packet on, and to whom: their streams wait until ``Mesh/incoming(_:from:)``
     /// is asked for them. A peer may knock between the start of the mesh and that call.
     public var services: [String: ServiceAccess] = [:]
@@ -91,6 +95,8 @@ public final class Mesh: Sendable {
     settings.addresses = configuration.addresses
     settings.mtu = configuration.mtu
     settings.connectTimeout = .seconds(10)
+    settings.connection.congestion = configuration.congestion
+    settings.connection.idleTimeout = configuration.idleTimeout
     if let timestamps { settings.device.lastTimestamp = timestamps.initial }
     switch configuration.acceptance {
     case .listed: settings.device.acceptance = .listed
@@ -147,12 +153,13 @@ public final class Mesh: Sendable {
   // MARK: - Streams
 
   /// Opens a stream to a service of a peer, connecting first if need be.
+  /// - Parameter options: the lane, whether the peer sends as well, and the share among streams of the lane.
   /// - Throws: ``MeshError``: `.unknownPeer`, `.unreachable`, `.plainWireGuard`; `CancellationError`. That a service is
   ///   refused shows when the stream is first read or written.
   public func open(
-    _ service: String, at key: PublicKey, timeout: Duration = .seconds(10)
+    _ service: String, at key: PublicKey, options: StreamOptions = StreamOptions(), timeout: Duration = .seconds(10)
   ) async throws -> MeshStream {
-    try await connect(key, .open(service: service), timeout: timeout)!
+    try await connect(key, .open(service: service, options), timeout: timeout)!
   }
 
   /// Where messages and datagrams for a service of a peer are sent to, connecting first if need be. One for all who ask,
@@ -245,7 +252,17 @@ public final class Mesh: Sendable {
   }
 
   /// Tells all peers, ends all streams and gives the port back. Harmless when it is closed already.
-  public func close() async {
+  ///
+  /// - Parameter grace: how long to wait before that until the peers have everything that was written to streams that are
+  ///   finished, and every message. No peer can open streams meanwhile.
+  public func close(grace: Duration = .zero) async {
+    if grace > .zero {
+      let gate = Gate<Void>()
+      if post({ core in core.drain(until: core.now + grace, gate: gate) }) {
+        // Whatever comes of it, what follows is the end.
+        try? await Task.detached { try await gate.value() }.value
+      }
+    }
     reporting?.cancel()
     await reporting?.value
     mailbox.post { $0.stop() }

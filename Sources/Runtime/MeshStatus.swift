@@ -33,6 +33,17 @@ public struct MeshStatus: Codable, Equatable, Sendable {
     /// Packets of ours that came to the peer with such a mark.
     public var congestionMarks: UInt64
     public var streams: Int
+    /// Whole messages, and datagrams.
+    public var messagesSent: UInt64
+    public var messagesReceived: UInt64
+    public var datagramsSent: UInt64
+    public var datagramsReceived: UInt64
+    /// Given up on either side, to make room.
+    public var datagramsDropped: UInt64
+    /// Addresses that were proved to be the peer's; ``endpoint`` is the one in use.
+    public var paths: [String]
+    /// How often another path was taken.
+    public var pathChanges: Int
     /// What the peer calls itself.
     public var software: String
     /// Where the peer sees us.

@@ -122,6 +122,8 @@ final class MessageBox<Element: Sendable>: Sendable {
 
   // MARK: The engine
 
+  var isEmpty: Bool { state.withLock { $0.count == 0 } }
+
   /// Begins a visit of the engine: from here on the next act of a task posts the box again.
   func attend() { state.withLock { $0.isPosted = false } }
 

@@ -209,6 +209,14 @@ public struct Device: ~Copyable {
     peer.presharedKey = key
   }
 
+  /// Refuses packets under the key pair before the present one, which WireGuard takes for a while: nothing that the peer is
+  /// waited for comes by it any more.
+  public mutating func dropPreviousKeys(of id: PeerID) {
+    guard let peer = self[id] else { return }
+    drop(peer.previous)
+    peer.previous = nil
+  }
+
   /// Counters that replay windows span, from now on: 8,128 as WireGuard has it, more where packets take paths of
   /// different delay. Those of present key pairs grow if need be, and never shrink.
   public mutating func setReplayWindow(_ capacity: Int, of id: PeerID) {

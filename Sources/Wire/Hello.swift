@@ -26,6 +26,8 @@ extension Wire {
     public var relays = false
     /// The sender knows that its own was heard on this key pair: this one needs no answer.
     public var settled = false
+    /// Of the packets of the sender's present connection; lower numbers are of an earlier one. 0: as 1.
+    public var firstNumber: UInt64 = 0
 
     public init() {}
   }
@@ -62,6 +64,7 @@ extension Wire.Hello: @unsafe CConvertible {
     encapsulations = unsafe try read(c.n_encapsulations, c.encapsulations, max: 16, field: 9)
     relays = unsafe c.relays != 0
     settled = unsafe c.settled != 0
+    firstNumber = unsafe c.first_number
     guard incarnation != 0 else { throw .invalid(field: 1) }
   }
 
@@ -80,5 +83,6 @@ extension Wire.Hello: @unsafe CConvertible {
     unsafe c.encapsulations = try arena.numbers(encapsulations)
     unsafe c.relays = relays ? 1 : 0
     unsafe c.settled = settled ? 1 : 0
+    unsafe c.first_number = firstNumber
   }
 }

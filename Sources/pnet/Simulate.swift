@@ -65,11 +65,12 @@ struct Simulate: AsyncParsableCommand {
 
   func validate() throws {
     guard random == nil || file == nil else { throw ValidationError("Give either a scenario, or --random.") }
+    var scenario = SimulationRun.usual
+    try apply(to: &scenario)
   }
 
-  func run() async throws {
-    if let random { return try SimulationSeeds(from: seed ?? 1, count: random).run { Console.out($0) } }
-    var scenario = try file.map { try SimulationRun.read($0) } ?? SimulationRun.usual
+  /// The flags that are statements of a scenario.
+  private func apply(to scenario: inout Scenario) throws {
     for (statement, value) in [
       ("nodes", nodes), ("topology", topology), ("degree", degree), ("duration", duration), ("link loss", loss),
       ("link delay", delay), ("link rate", rate), ("messages", messages),
@@ -79,6 +80,16 @@ struct Simulate: AsyncParsableCommand {
         throw ValidationError("--\(statement.split(separator: " ").last!): \(error.issues[0].message)")
       }
     }
+  }
+
+  func run() async throws {
+    if let random {
+      var seeds = SimulationSeeds(from: seed ?? 1, count: random)
+      seeds.traceFile = trace
+      return try seeds.run { Console.out($0) }
+    }
+    var scenario = try file.map { try SimulationRun.read($0) } ?? SimulationRun.usual
+    try apply(to: &scenario)
     if let seed { scenario.seed = seed }
     if idle { scenario.connects = false }
     var run = SimulationRun(scenario)

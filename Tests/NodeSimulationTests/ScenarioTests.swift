@@ -72,11 +72,13 @@ import Testing
 
   static let wrong: [(String, Int, String)] = [
     ("seed 1\nnods 3", 2, "a line begins with one of name"), ("seed", 1, "the seed is missing"),
-    ("seed x", 1, "a whole number"), ("duration 5", 1, "a time such as 5s"), ("link loss 200%", 1, "a share such as 1%"),
+    ("seed x", 1, "a whole number"), ("duration 5", 1, "a time such as 5s"),
+    ("link loss 200%", 1, "a share such as 1%"),
     ("link speed 4", 1, "allowed are delay, jitter"), ("link rate 5", 1, "bits per second"),
     ("topology tree", 1, "one of line, ring, star, grid, random, full"), ("nat 1 cone", 1, "one of full-cone"),
     ("at 5s crash 8", 1, "up to 7"), ("at 5s explode", 1, "one of crash, restart"), ("messages 0B", 1, "1 to 16384"),
-    ("heal", 1, "a line begins with"), ("seed 1 2", 1, "'2' is not expected here"), ("path 0 9 loss 1%", 1, "from 0 to 7"),
+    ("heal", 1, "a line begins with"), ("seed 1 2", 1, "'2' is not expected here"),
+    ("path 0 9 loss 1%", 1, "from 0 to 7"),
     ("at 5s transfer 0 > 4 1k", 0, "no neighbours"), ("nodes 99999999999999999999", 1, "from 1 to"),
     ("duration 99999999999999999999h", 1, "a time such as"), ("at 9m heal", 0, "after the end"),
     ("nodes 1000000\ntopology full", 0, "pairs of neighbours: a scenario may have 4000000"),

@@ -76,6 +76,111 @@ final class Victim {
     #expect(try victim.stream(1, offset: 0, [1]) == .closed)
   }
 
+  @Test func `a peer that acknowledges what is still on its way is found out`() throws {
+    var configuration = Configuration()
+    configuration.skipSeed = 77
+    let victim = Victim(configuration)
+    let id = try victim.connection.openStream(service: "x")
+    let data = [UInt8](repeating: 7, count: 100_000)
+    var acknowledged: UInt64 = 0
+    // It acknowledges each number as soon as one above it can have been sent.
+    let error = try #require(throws: ConnectionError.self) {
+      for _ in 0..<3_000 {
+        _ = try victim.connection.write(data.bytes, to: id)
+        while victim.send() != nil { acknowledged += 1 }
+        victim.now = victim.now + .milliseconds(1)
+        try victim.take { PacketWriter.writeAck([1...acknowledged], delayMicroseconds: 0, to: &$0) }
+        try victim.take { PacketWriter.writeMaxData(1 << 40, to: &$0) }
+        try victim.take { PacketWriter.writeStreamMaxData(StreamMaxData(id: id.rawValue, max: 1 << 40), to: &$0) }
+      }
+    }
+    guard case .acknowledgedUnsent = error else {
+      Issue.record("\(error)")
+      return
+    }
+  }
+
+  @Test func `packets of an earlier connection count as known, and numbers go on above them`() throws {
+    let victim = Victim()
+    victim.connection.ignoreNumbers(below: 500)
+    victim.number = 498
+    #expect(try victim.stream(1, offset: 0, [1], service: "old") == .duplicate)
+    #expect(victim.send() == nil)
+    #expect(try victim.stream(1, offset: 0, [2], service: "new") == .accepted(hasForeignFrames: false))
+    // Once one has come, nothing moves the floor.
+    victim.connection.ignoreNumbers(below: 10_000)
+    #expect(try victim.stream(1, offset: 1, [3]) == .accepted(hasForeignFrames: false))
+    var configuration = Configuration()
+    configuration.firstNumber = 700
+    let pair = Pair(StreamTests.path(loss: 0.1), a: configuration, b: Configuration())
+    pair.b.ignoreNumbers(below: 700)
+    let transfer = Transfer(pair, try pair.open(.a, "x"), from: .a, size: 300_000, salt: 1)
+    #expect(pair.run(work: transfer.work, until: { transfer.isComplete }))
+    #expect(pair.errors == [])
+    #expect(pair.a.nextNumber > 900)
+  }
+
+  @Test func `windows that shrink change nothing`() throws {
+    let victim = Victim()
+    let id = try victim.connection.openStream(service: "x")
+    let data = [UInt8](repeating: 7, count: 50_000)
+    _ = try victim.connection.write(data.bytes, to: id)
+    try victim.take { PacketWriter.writeMaxData(1, to: &$0) }
+    try victim.take { PacketWriter.writeStreamMaxData(StreamMaxData(id: id.rawValue, max: 1), to: &$0) }
+    try victim.take { PacketWriter.writeMaxStreams(MaxStreams(bidirectional: 1), to: &$0) }
+    var sent = 0
+    while let message = victim.send() {
+      sent += message.count
+      victim.now = victim.now + .milliseconds(1)
+      if sent > 5_000 { break }
+    }
+    #expect(sent > 5_000)
+    for _ in 0..<10 { _ = try victim.connection.openStream(service: "y") }
+  }
+
+  @Test func `a flood of tiny frames costs a capped amount of memory and few answers`() throws {
+    let victim = Victim()
+    var offset: UInt64 = 0
+    var answers = 0
+    for round in 0..<2_000 {
+      let outcome = try victim.take { output in
+        for index in 0..<120 {
+          let isFirst = round == 0 && index == 0
+          PacketWriter.writeStream(
+            id: 1, offset: offset, fin: false, service: (isFirst ? Array("x".utf8) : []).bytes, dataLength: 1,
+            to: &output)
+          output.append(UInt8(7))
+          offset += 1
+        }
+      }
+      #expect(outcome == .accepted(hasForeignFrames: false))
+      while victim.send() != nil { answers += 1 }
+    }
+    #expect(victim.pool.used <= 240_000 / 4_096 + 1)
+    // One for ten packets, and a few more at the beginning.
+    #expect(answers < 400)
+    #expect(victim.events.count == 2)
+  }
+
+  @Test func `numbers that are left out do no harm to a peer that is honest`() throws {
+    var configuration = Configuration()
+    configuration.skipSeed = 77
+    let pair = Pair(StreamTests.path(), a: configuration)
+    var gaps = 0
+    var last: UInt64 = 0
+    pair.onPacket = { side, message in
+      var reader = PacketReader(message.bytes)
+      guard side == .a, case .number(let number)? = try? reader.next() else { return }
+      if number != last + 1 { gaps += 1 }
+      last = number
+    }
+    let transfer = Transfer(pair, try pair.open(.a, "x"), from: .a, size: 5_000_000, salt: 1)
+    #expect(pair.run(work: transfer.work, until: { transfer.isComplete }))
+    #expect(gaps >= 2)
+    #expect(pair.errors == [])
+    #expect(pair.a.statistics.packetsLost == 0)
+  }
+
   @Test func `an acknowledgement of the last number of all is an error as well`() throws {
     let victim = Victim()
     #expect(throws: ConnectionError.self) {

@@ -222,4 +222,23 @@ import Testing
     #expect(pair.run(work: transfer.work, until: { transfer.isComplete }))
     #expect(pair.now - back < .seconds(6))
   }
+
+  @Test func `an idle connection ends when nothing is open, and is kept alive while something is`() throws {
+    var configuration = Configuration()
+    configuration.idleTimeout = .seconds(10)
+    let pair = Pair(Self.path(), a: configuration)
+    let id = try pair.open(.a, "x")
+    pair.run(for: .seconds(120))
+    #expect(pair.a.closeReason == nil && pair.b.closeReason == nil)
+    // A question and an answer each five seconds, by either side, and not more.
+    #expect(pair.packets < 120)
+    try pair.finish(.a, id)
+    pair.run(for: .seconds(1))
+    #expect(try pair.read(.b, id).1 == .finished)
+    try pair.finish(.b, id)
+    pair.run(for: .seconds(1))
+    #expect(try pair.read(.a, id).1 == .finished)
+    pair.run(for: .seconds(12))
+    #expect(pair.a.closeReason == .timedOut && pair.b.closeReason == .timedOut)
+  }
 }

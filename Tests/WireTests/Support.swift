@@ -229,6 +229,7 @@ func randomHello(_ r: inout Xorshift) -> Wire.Hello {
   hello.encapsulations = r.list(2) { r in r.small() }
   hello.relays = r.oneIn(2)
   hello.settled = r.oneIn(2)
+  if r.oneIn(2) { hello.firstNumber = r.number() }
   return hello
 }
 

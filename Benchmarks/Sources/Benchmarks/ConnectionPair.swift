@@ -17,17 +17,64 @@ final class ConnectionPair {
   private let leftStream: StreamID
   private var rightStream: StreamID?
   private let isBothWays: Bool
+  /// What the left side sends in place of the stream's bytes, and where the right side reads it.
+  enum Letters { case none, messages, datagrams }
+  private let letters: Letters
+  private let letter: [UInt8]
+  private var channel: MessageChannel?
+  private var inbox: InboxID?
+  private var lettersRead = 0
 
-  /// - Parameter isBothWays: whether the right side sends as much.
-  init(bothWays isBothWays: Bool) {
+  /// - Parameters:
+  ///   - isBothWays: whether the right side sends as much.
+  ///   - letters: of 200 bytes, instead of the left side's stream.
+  init(bothWays isBothWays: Bool = false, letters: Letters = .none) {
     self.isBothWays = isBothWays
+    self.letters = letters
+    letter = [UInt8](repeating: 0xA5, count: 200)
     let configuration = Configuration()
     left = Connection(
       configuration: configuration, opensOddStreams: true, pool: ChunkPool(), now: Instant(nanoseconds: 0))
     right = Connection(
       configuration: configuration, opensOddStreams: false, pool: ChunkPool(), now: Instant(nanoseconds: 0))
     leftStream = try! left.openStream(service: "bench")
+    guard letters == .none else {
+      channel = try! left.messageChannel(for: "bench")
+      return
+    }
     while rightStream == nil { _ = step() }
+  }
+
+  /// Runs until `count` letters have been read.
+  func deliver(_ count: Int) {
+    let end = lettersRead + count
+    while lettersRead < end { _ = step() }
+  }
+
+  /// As many as a burst of packets carries.
+  private func write() {
+    guard let channel else { return }
+    let letter = letter
+    for _ in 0..<64 {
+      do {
+        if letters == .messages {
+          try left.send(letter.bytes, on: channel)
+        } else {
+          try left.sendDatagram(letter.bytes, on: channel)
+        }
+      } catch { return }
+    }
+  }
+
+  private func readLetters() {
+    guard let inbox else { return }
+    while true {
+      var output = OutputRawSpan(buffer: target, initializedCount: 0)
+      let size =
+        letters == .messages ? right.readMessage(inbox, into: &output) : right.readDatagram(inbox, into: &output)
+      guard size != nil else { return }
+      lettersRead += 1
+    }
   }
 
   /// Runs until `count` full packets have moved.
@@ -44,15 +91,20 @@ final class ConnectionPair {
 
   /// One burst each way. Returns how many full packets moved.
   private func step() -> Int {
-    Self.fill(&left, leftStream, source)
+    if letters == .none { Self.fill(&left, leftStream, source) } else { write() }
     if isBothWays, let rightStream { Self.fill(&right, rightStream, source) }
     var moved = carry(fromLeft: true)
     now = now.advanced(nanoseconds: Self.delay)
     moved += carry(fromLeft: false)
     now = now.advanced(nanoseconds: Self.delay)
     while let event = right.nextEvent() {
-      if case .streamOpened(let id, _) = event { rightStream = id }
+      switch event {
+      case .streamOpened(let id, _): if letters == .none { rightStream = id }
+      case .messages(let id, _), .datagrams(let id, _): inbox = id
+      default: break
+      }
     }
+    if letters != .none { readLetters() }
     while left.nextEvent() != nil {}
     if let rightStream {
       Self.drain(&right, rightStream, target)

@@ -28,6 +28,7 @@ extension Wire.Limits {
     maxMessage = configuration.local.message
     maxDatagram = configuration.local.datagram
     maxPacket = 65_507
+    idleTimeout = configuration.idleTimeout.map { UInt64(max(1, $0.wholeNanoseconds / 1_000_000)) } ?? 0
     maxAckDelay = UInt64(max(0, configuration.maximumAckDelay.wholeNanoseconds / 1000))
   }
 }

@@ -32,7 +32,9 @@ extension SimulatedNetwork {
       switch flow.kind {
       case .messages, .oneMessage:
         // A queue that only grows is no fault, as long as something comes.
-        guard let oldest = flow.oldest, now - oldest.sent > recovery, now - flow.progress > recovery / 2 else { continue }
+        guard let oldest = flow.oldest, now - oldest.sent > recovery, now - flow.progress > recovery / 2 else {
+          continue
+        }
         stalled(number, since: oldest.sent)
       case .transfer:
         guard flow.receiving == .open, now - flow.progress > recovery else { continue }
@@ -80,7 +82,8 @@ extension SimulatedNetwork {
         if conversation.deliveredSent < since {
           return fail(
             .stalled, host: host.index,
-            "no message to host \(conversation.other) arrived in the \(scenario.duration - scenario.lastFault) after the last fault")
+            "no message to host \(conversation.other) arrived in the \(scenario.duration - scenario.lastFault) after the last fault"
+          )
         }
       }
     }

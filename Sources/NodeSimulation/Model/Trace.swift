@@ -88,12 +88,14 @@ extension SimulatedNetwork {
   func note(_ text: String, host: Int, other: Int = -1, value: UInt64 = 0) {
     record(
       TraceEntry(
-        time: now - start, kind: .event(text), sender: host, receiver: other, size: 0, type: 0, ecn: .notECT, hash: value))
+        time: now - start, kind: .event(text), sender: host, receiver: other, size: 0, type: 0, ecn: .notECT,
+        hash: value))
   }
 
   private func record(_ entry: TraceEntry) {
     fingerprint.mix(UInt64(bitPattern: now.nanoseconds))
-    fingerprint.mix(UInt64(UInt32(truncatingIfNeeded: entry.sender)) << 32 | UInt64(UInt32(truncatingIfNeeded: entry.receiver)))
+    fingerprint.mix(
+      UInt64(UInt32(truncatingIfNeeded: entry.sender)) << 32 | UInt64(UInt32(truncatingIfNeeded: entry.receiver)))
     fingerprint.mix(entry.hash ^ UInt64(entry.size) << 8 ^ UInt64(entry.kind.code) ^ UInt64(entry.ecn.rawValue) << 6)
     memory.add(entry)
     observer?(entry)

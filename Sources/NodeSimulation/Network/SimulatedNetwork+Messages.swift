@@ -69,7 +69,8 @@ extension SimulatedNetwork {
     let number = Int(word)
     let letter = letters[number]
     guard letter.sender == sender, letter.receiver == host.index, datagram == (letter.carrier == .datagram) else {
-      return fail(.misdelivered, host: host.index, "message \(number) of host \(letter.sender) came from host \(sender)")
+      return fail(
+        .misdelivered, host: host.index, "message \(number) of host \(letter.sender) came from host \(sender)")
     }
     guard bytes.byteCount == letter.size, matches(bytes.extracting(8..<bytes.byteCount), flow: number, from: 8) else {
       return fail(.wrongBytes, host: host.index, "message \(number) has other bytes than when it was sent")

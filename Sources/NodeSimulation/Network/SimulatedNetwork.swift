@@ -227,7 +227,8 @@ public final class SimulatedNetwork {
       host.wakes += 1
       if host.wakes > 1000 {
         let deadline = host.node.deadline.map { "\($0.nanoseconds - host.clock.local(now).nanoseconds)" } ?? "none"
-        return fail(.spinning, host: host.index, "woken up 1,000 times at one instant; its deadline is \(deadline) ns away")
+        return fail(
+          .spinning, host: host.index, "woken up 1,000 times at one instant; its deadline is \(deadline) ns away")
       }
     } else {
       host.wokenAt = now

@@ -34,7 +34,9 @@ extension SimulatedNetwork {
       let flow = flows[series[index].flow]
       guard flow.receiving == .open, !flow.isBroken else { continue }
       let host = hosts[flow.sender]
-      guard let peer = flow.senderStream?.peer, let connection = host.node.status(of: peer)?.connection else { continue }
+      guard let peer = flow.senderStream?.peer, let connection = host.node.status(of: peer)?.connection else {
+        continue
+      }
       series[index].samples.append(
         Series.Sample(
           time: now - start, congestionWindow: connection.congestionWindow, bytesInFlight: connection.bytesInFlight,

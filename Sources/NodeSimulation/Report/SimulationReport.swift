@@ -96,7 +96,8 @@ extension SimulatedNetwork {
       transfers: transfers, datagrams: counts.datagramsSent, datagramsArrived: counts.datagramsArrived,
       bytes: counts.bytesSent, payload: counts.payload,
       overheadRatio: counts.payload > 0 ? Double(counts.bytesSent) / Double(counts.payload) : 0, handshakes: handshakes,
-      connects: counts.connects, disconnects: counts.disconnects, unreachable: counts.unreachable, drops: drops, marked: links.links.reduce(0) { $0 + $1.counts.marked },
+      connects: counts.connects, disconnects: counts.disconnects, unreachable: counts.unreachable, drops: drops,
+      marked: links.links.reduce(0) { $0 + $1.counts.marked },
       nodeDrops: nodeDrops, routes: used.count, packetsOnBusiestRoute: used.reduce(0) { max($0, $1.packets) },
       wakeups: counts.wakes, violation: violation?.description)
   }

@@ -42,15 +42,20 @@ extension Scenario {
     }
     let named = paths.flatMap { [$0.sender, $0.receiver] } + accesses.map { $0.host } + homes.map { $0.host }
     if let host = named.max(), host >= topology.nodes { return "there is no host \(host): there are \(topology.nodes)" }
-    guard events.contains(where: { $0.isTransfer }) || events.contains(where: { $0.time > duration || !$0.hosts.isEmpty })
+    guard
+      events.contains(where: { $0.isTransfer }) || events.contains(where: { $0.time > duration || !$0.hosts.isEmpty })
     else { return nil }
     let edges = topology.edges(seed: derivedSeed(seed, 2))
     let pairs = Set(edges.map { UInt64($0.0) << 32 | UInt64($0.1) })
     for event in events {
-      if let host = event.hosts.max(), host >= topology.nodes { return "there is no host \(host): there are \(topology.nodes)" }
+      if let host = event.hosts.max(), host >= topology.nodes {
+        return "there is no host \(host): there are \(topology.nodes)"
+      }
       if case .transfer(let from, let to, _) = event.action {
         let pair = UInt64(min(from, to)) << 32 | UInt64(max(from, to))
-        if !pairs.contains(pair) { return "hosts \(from) and \(to) are no neighbours: there can be no transfer between them" }
+        if !pairs.contains(pair) {
+          return "hosts \(from) and \(to) are no neighbours: there can be no transfer between them"
+        }
       }
       if event.time > duration { return "something is to happen at \(event.time), after the end at \(duration)" }
     }

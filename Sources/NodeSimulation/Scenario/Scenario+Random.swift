@@ -36,8 +36,10 @@ extension Scenario {
     scenario.addClocks(&random)
     scenario.addTransfers(&random)
     for _ in 0..<random.upTo(7) { scenario.addFault(&random) }
-    scenario.events = scenario.events.enumerated().sorted { ($0.element.time, $0.offset) < ($1.element.time, $1.offset) }
-      .map { $0.element }
+    scenario.events = scenario.events.enumerated().sorted {
+      ($0.element.time, $0.offset) < ($1.element.time, $1.offset)
+    }
+    .map { $0.element }
     scenario.duration = scenario.lastFault + .seconds(75)
     return scenario
   }
@@ -45,7 +47,8 @@ extension Scenario {
   /// Fewer messages where the paths do not carry all that the nodes might want: a queue that grows for ever proves nothing.
   private func limit(_ messages: inout MessageTraffic) {
     var rate = ([conditions] + accesses.map { $0.conditions }).reduce(Int64.max) { min($0, $1.rate ?? .max) } / 8
-    let isRough = conditions.loss > 0.01 || conditions.burstLoss != nil || conditions.reordering > 0 || conditions.jitterReorders
+    let isRough =
+      conditions.loss > 0.01 || conditions.burstLoss != nil || conditions.reordering > 0 || conditions.jitterReorders
     rate = min(rate, (isRough ? 40_000 : 1_000_000) * Int64(topology.nodes))
     let all = Int64(messages.size + 100) * Int64(topology.nodes)
     let least = Duration.milliseconds(all * 1000 * 6 / max(rate, 1))
@@ -125,7 +128,8 @@ extension SeededEntropy {
       if chance(0.5) { conditions.markingThreshold = conditions.queue / 4 }
       conditions.discipline = pick([.dropTail, .dropTail, .coDel(), .dualPI2()])
     }
-    if chance(0.15) { conditions.burstLoss = BurstLoss(average: Double(upTo(50)) / 1000, length: Double(1 + upTo(8))) }
+    // Bursts end with packets, not with time: long ones would cut a quiet path off for minutes.
+    if chance(0.15) { conditions.burstLoss = BurstLoss(average: Double(upTo(50)) / 1000, length: Double(1 + upTo(2))) }
     if chance(0.15) { conditions.bleaching = pick(Bleaching.allCases) }
     conditions.reportsTooLong = chance(0.5)
     return conditions

@@ -55,7 +55,8 @@ struct ScenarioWords {
   mutating func integer(_ expected: String, _ range: ClosedRange<Int64>) throws(Problem) -> Int64 {
     let text = try word(expected)
     guard let value = Int64(text), range.contains(value) else {
-      throw Problem(message: "\(expected) is a whole number from \(range.lowerBound) to \(range.upperBound), not \(quoted(text))")
+      throw Problem(
+        message: "\(expected) is a whole number from \(range.lowerBound) to \(range.upperBound), not \(quoted(text))")
     }
     return value
   }
@@ -86,7 +87,9 @@ struct ScenarioWords {
   /// A time as `5s`, `20ms`, `2m`, `1h`, `100us`; `-` in front where `isSigned`.
   mutating func duration(_ expected: String, isSigned: Bool = false) throws(Problem) -> Duration {
     let text = try word(expected)
-    let units: [(String, Int64)] = [("us", 1000), ("ms", 1_000_000), ("s", 1_000_000_000), ("m", 60_000_000_000), ("h", 3_600_000_000_000)]
+    let units: [(String, Int64)] = [
+      ("us", 1000), ("ms", 1_000_000), ("s", 1_000_000_000), ("m", 60_000_000_000), ("h", 3_600_000_000_000),
+    ]
     let digits = text.hasPrefix("-") && isSigned ? text.dropFirst() : text
     if let value = Self.scaled(digits, units) { return .nanoseconds(digits.count == text.count ? value : -value) }
     throw Problem(message: "\(expected) is a time such as 5s, 20ms, 1.5m or 1h, not \(quoted(text))")
@@ -95,7 +98,10 @@ struct ScenarioWords {
   /// Bytes as `200B`, `64k`, `10M`; powers of 1000.
   mutating func bytes(_ expected: String) throws(Problem) -> Int64 {
     let text = try word(expected)
-    let units: [(String, Int64)] = [("B", 1), ("k", 1000), ("kB", 1000), ("M", 1_000_000), ("MB", 1_000_000), ("G", 1_000_000_000), ("GB", 1_000_000_000), ("", 1)]
+    let units: [(String, Int64)] = [
+      ("B", 1), ("k", 1000), ("kB", 1000), ("M", 1_000_000), ("MB", 1_000_000), ("G", 1_000_000_000),
+      ("GB", 1_000_000_000), ("", 1),
+    ]
     if let value = Self.scaled(text, units) { return value }
     throw Problem(message: "\(expected) is a number of bytes such as 200B, 64k or 10M, not \(quoted(text))")
   }
@@ -103,7 +109,9 @@ struct ScenarioWords {
   /// Bits per second as `500k`, `10M`, `1G`.
   mutating func rate(_ expected: String) throws(Problem) -> Int64 {
     let text = try word(expected)
-    let units: [(String, Int64)] = [("k", 1000), ("kbit", 1000), ("M", 1_000_000), ("Mbit", 1_000_000), ("G", 1_000_000_000), ("Gbit", 1_000_000_000)]
+    let units: [(String, Int64)] = [
+      ("k", 1000), ("kbit", 1000), ("M", 1_000_000), ("Mbit", 1_000_000), ("G", 1_000_000_000), ("Gbit", 1_000_000_000),
+    ]
     if let value = Self.scaled(text, units), value >= 1000 { return value }
     throw Problem(message: "\(expected) is a number of bits per second such as 500k, 10M or 1G, not \(quoted(text))")
   }
@@ -129,7 +137,8 @@ struct ScenarioWords {
     guard parts.count == 2 else { return product }
     guard (1...9).contains(parts[1].count), let fraction = Int64(parts[1]) else { return nil }
     let scale = (0..<parts[1].count).reduce(Int64(1)) { product, _ in product * 10 }
-    return product + fraction * (unit.1 / 1_000) / scale * 1_000 + (unit.1 < 1000 ? 0 : fraction * (unit.1 % 1000) / scale)
+    return product + fraction * (unit.1 / 1_000) / scale * 1_000
+      + (unit.1 < 1000 ? 0 : fraction * (unit.1 % 1000) / scale)
   }
 
   /// What a path does to packets: the words behind `link`, `path` and `access`.
@@ -147,7 +156,8 @@ struct ScenarioWords {
       case "holdback": conditions.reorderDelay = try duration("the time of those held back")
       case "rate": conditions.rate = take("none") ? nil : try rate("the rate")
       case "queue": conditions.queue = Int(clamping: try bytes("the queue"))
-      case "mark": conditions.markingThreshold = take("none") ? nil : Int(clamping: try bytes("the threshold for marks"))
+      case "mark":
+        conditions.markingThreshold = take("none") ? nil : Int(clamping: try bytes("the threshold for marks"))
       case "mtu": conditions.mtu = Int(clamping: try bytes("the MTU"))
       case "icmp": conditions.reportsTooLong = true
       case "burst":
@@ -171,7 +181,9 @@ struct ScenarioWords {
         }
       default:
         throw Problem(
-          message: "\(quoted(name)) is not known here; allowed are delay, jitter, reorders, loss, duplicate, reorder, holdback, burst, rate, queue, mark, aqm, bleach, mtu, icmp")
+          message:
+            "\(quoted(name)) is not known here; allowed are delay, jitter, reorders, loss, duplicate, reorder, holdback, burst, rate, queue, mark, aqm, bleach, mtu, icmp"
+        )
       }
     }
     return conditions

@@ -97,7 +97,7 @@ void   pnet__mesh__v1__limits__free_unpacked
   assert(message->base.descriptor == &pnet__mesh__v1__limits__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor pnet__mesh__v1__hello__field_descriptors[11] =
+static const ProtobufCFieldDescriptor pnet__mesh__v1__hello__field_descriptors[12] =
 {
   {
     "incarnation",
@@ -231,10 +231,23 @@ static const ProtobufCFieldDescriptor pnet__mesh__v1__hello__field_descriptors[1
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "first_number",
+    12,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Pnet__Mesh__V1__Hello, first_number),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned pnet__mesh__v1__hello__field_indices_by_name[] = {
   7,   /* field[7] = compressions */
   8,   /* field[8] = encapsulations */
+  11,   /* field[11] = first_number */
   3,   /* field[3] = frames */
   2,   /* field[2] = heard */
   0,   /* field[0] = incarnation */
@@ -248,7 +261,7 @@ static const unsigned pnet__mesh__v1__hello__field_indices_by_name[] = {
 static const ProtobufCIntRange pnet__mesh__v1__hello__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 11 }
+  { 0, 12 }
 };
 const ProtobufCMessageDescriptor pnet__mesh__v1__hello__descriptor =
 {
@@ -258,7 +271,7 @@ const ProtobufCMessageDescriptor pnet__mesh__v1__hello__descriptor =
   "Pnet__Mesh__V1__Hello",
   "pnet.mesh.v1",
   sizeof(Pnet__Mesh__V1__Hello),
-  11,
+  12,
   pnet__mesh__v1__hello__field_descriptors,
   pnet__mesh__v1__hello__field_indices_by_name,
   1,  pnet__mesh__v1__hello__number_ranges,

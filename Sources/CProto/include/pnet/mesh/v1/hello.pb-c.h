@@ -76,10 +76,14 @@ struct  Pnet__Mesh__V1__Hello
    * the sender knows that its own Hello was heard: this one needs no answer
    */
   protobuf_c_boolean settled;
+  /*
+   * of the packets of the sender's present connection: lower ones are of an earlier one
+   */
+  uint64_t first_number;
 };
 #define PNET__MESH__V1__HELLO__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&pnet__mesh__v1__hello__descriptor) \
-    , 0, 0, 0, 0,NULL, NULL, NULL, {0,NULL}, 0,NULL, 0,NULL, 0, 0 }
+    , 0, 0, 0, 0,NULL, NULL, NULL, {0,NULL}, 0,NULL, 0,NULL, 0, 0, 0 }
 
 
 /*
