@@ -4,7 +4,7 @@ import PackageDescription
 
 let layers = [
   "Primitives", "Crypto", "Session", "STUN", "TURN", "ICE", "Compression", "Packet", "Wire", "Reliability", "Routing",
-  "Commands",
+  "Commands", "NodeSimulation",
   "Simulation",
 ]
 
@@ -36,6 +36,7 @@ let package = Package(
     fuzzer("candidate", "Candidate"),
     fuzzer("ice", "ICE"),
     fuzzer("config", "Config"),
+    fuzzer("scenario", "Scenario"),
     fuzzer("decompress", "Decompress"),
     fuzzer("decompress-stream", "DecompressStream"),
     fuzzer("dictionary", "Dictionary"),

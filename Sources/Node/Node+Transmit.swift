@@ -84,6 +84,11 @@ extension Node {
         watchPath(of: peer, now: now)
       }
       sendControl(to: peer, now: now)
+      // First what is due beside the connection: before it has our Hello, the peer drops its packets.
+      if let burst = nextFromDevice(into: &output, now: now, wall: wall) {
+        markReady(peer)
+        return burst
+      }
       if let burst = nextBurst(to: peer, into: &output, now: now) {
         // Whoever had a turn goes to the end of the line.
         markReady(peer)

@@ -93,6 +93,10 @@ public struct ConnectionStatistics: Equatable, Sendable {
   public var acksSent: UInt64 = 0
   public var acksReceived: UInt64 = 0
   public var congestionEvents: UInt64 = 0
+  /// Packets that the peer says came with CE, the mark of congestion.
+  public var congestionMarks: UInt64 = 0
+  /// Whether packets ask for marks: not any more once the path was seen not to carry them.
+  public var usesECN = false
   public var probeTimeouts: UInt64 = 0
   /// Messages, and datagrams, that were sent and that came whole.
   public var messagesSent: UInt64 = 0

@@ -61,6 +61,7 @@ extension Connection {
         (delivery.ecnPackets, delivery.cePackets) = path.validateECN(
           ect0: ack.ect0, ect1: ack.ect1, ce: ack.ce, newlyMarked: arrival.marked)
       }
+      counters.congestionMarks += delivery.cePackets
       if delivery.cePackets > 0 { congested(.marked, sentAt: sampledAt, now: now) }
     }
     let window = path.congestion.window
@@ -355,9 +356,9 @@ extension Connection {
     if let lossTime { return lossTime }
     guard unanswered > 0 else { return nil }
     let timeout = path.rtt.probeTimeout(maximumAckDelay: maximumAckDelay)
-    // Doubling ends at three seconds, so that a path that comes back is noticed.
-    let backedOff = timeouts == 0 ? timeout : max(timeout, min(timeout << Int64(min(timeouts, 16)), 3_000_000_000))
-    return lastAskedAt.advanced(nanoseconds: backedOff)
+    // Doubling ends at sixteen times, and between one and three seconds, so that a path that comes back is noticed.
+    let longest = max(timeout, min(max(timeout << 4, 1_000_000_000), 3_000_000_000))
+    return lastAskedAt.advanced(nanoseconds: min(timeout << Int64(min(timeouts, 16)), longest))
   }
 
   mutating func recoveryTimeout(now: Instant) {
@@ -370,6 +371,8 @@ extension Connection {
     timeouts += 1
     counters.probeTimeouts += 1
     probes = timeouts == 1 ? 1 : 2
+    // A path that drops marked packets answers none of them, so that none is taken for lost (RFC 9000 §A.4).
+    if timeouts >= 3, !path.markedArrived { path.marksECN = false }
   }
 
   /// Lets the oldest packet without an answer be sent again, without counting it as lost. For a probe that has nothing new.

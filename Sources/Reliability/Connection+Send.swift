@@ -85,7 +85,9 @@ extension Connection {
     writeAck(into: &output, alone: !mayAsk, packet: &packet, now: now)
     if mayAsk { writeContent(into: &output, packet: &packet, now: now) }
     // What was to be sent can turn out to be too long for any packet: then there is nothing but the number.
-    if packet.frame.kind == .none, probes > 0 || silentPackets >= Self.mostSilentPackets || packet.acknowledges == 0 {
+    if packet.frame.kind == .none,
+      probes > 0 || silentPackets >= Self.mostSilentPackets || packet.acknowledges == 0 || mustTryMarks(now)
+    {
       PacketWriter.writePing(to: &output)
       packet.asksForAck = true
     }
@@ -93,11 +95,18 @@ extension Connection {
     return true
   }
 
+  /// Whether acknowledgements have perhaps got lost for a second because of their marks, and nothing under way would tell.
+  private func mustTryMarks(_ now: Instant) -> Bool {
+    path.marksECN && !path.markedArrived && silentPackets > 0 && unanswered == 0
+      && now.nanoseconds(since: silentSince) > 1_000_000_000
+  }
+
   private mutating func record(_ packet: inout SentPacket, bytes: Int, now: Instant) {
     counters.packetsSent += 1
     if path.marksECN { path.sentMarked &+= 1 }
     if packet.frame.kind != .none { packet.asksForAck = true }
     guard packet.asksForAck else {
+      if silentPackets == 0 { silentSince = now }
       silentPackets += 1
       // Nothing of value is in them: what piles up in front is forgotten.
       if sent.count > 256 { forgetSilentPackets() }

@@ -97,6 +97,8 @@ public struct Connection: ~Copyable {
   var wantsStreams = false
   /// Packets of acknowledgements only since one that asked for an acknowledgement.
   var silentPackets = 0
+  /// When the first of them left.
+  var silentSince = Instant(nanoseconds: 0)
   var planned: [PlannedControl] = []
   var plannedPieces: [PlannedPiece] = []
 
@@ -171,6 +173,7 @@ public struct Connection: ~Copyable {
     result.minimumRTT = .nanoseconds(path.rtt.minimum)
     result.congestionWindow = path.congestion.window
     result.bytesInFlight = bytesInFlight
+    result.usesECN = path.marksECN
     result.datagramsDropped += datagrams.dropped
     return result
   }

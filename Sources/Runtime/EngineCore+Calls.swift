@@ -154,6 +154,7 @@ extension MeshStatus.Peer {
         $0.smoothedRTT == .zero ? nil : milliseconds($0.smoothedRTT)
       }, packetSize: peer.packetSize, congestionWindow: peer.connection?.congestionWindow,
       lostPackets: peer.connection?.packetsLost ?? 0, retransmittedBytes: peer.connection?.bytesRetransmitted ?? 0,
+      usesECN: peer.connection?.usesECN, congestionMarks: peer.connection?.congestionMarks ?? 0,
       streams: peer.streams, messagesSent: peer.connection?.messagesSent ?? 0,
       messagesReceived: peer.connection?.messagesReceived ?? 0, datagramsSent: peer.connection?.datagramsSent ?? 0,
       datagramsReceived: peer.connection?.datagramsReceived ?? 0,

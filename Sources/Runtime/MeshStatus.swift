@@ -28,6 +28,10 @@ public struct MeshStatus: Codable, Equatable, Sendable {
     public var congestionWindow: Int?
     public var lostPackets: UInt64
     public var retransmittedBytes: UInt64
+    /// Whether our packets ask for marks of congestion (ECN): not any more once the path was seen not to carry them.
+    public var usesECN: Bool?
+    /// Packets of ours that came to the peer with such a mark.
+    public var congestionMarks: UInt64
     public var streams: Int
     /// Whole messages, and datagrams.
     public var messagesSent: UInt64

@@ -11,6 +11,7 @@ import traceback
 
 import ice_cases  # noqa: F401  (adds its cases)
 import nat_cases  # noqa: F401  (adds its cases)
+import path_cases  # noqa: F401  (adds its cases)
 from cases import CASES
 from namespaces import Failed, Lab, Skipped
 

@@ -81,6 +81,7 @@ import Testing
     ("path 0 9 loss 1%", 1, "from 0 to 7"),
     ("at 5s transfer 0 > 4 1k", 0, "no neighbours"), ("nodes 99999999999999999999", 1, "from 1 to"),
     ("duration 99999999999999999999h", 1, "a time such as"), ("at 9m heal", 0, "after the end"),
+    ("nodes 1000000\ntopology full", 0, "pairs of neighbours: a scenario may have 4000000"),
   ]
   @Test(arguments: wrong)
   func `a mistake is told with its line and what is expected`(text: String, line: Int, words: String) {

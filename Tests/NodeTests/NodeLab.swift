@@ -48,6 +48,8 @@ final class NodeLab {
   var delays: [SocketAddress: Duration?] = [:]
   /// Called with each datagram that leaves.
   var onDatagram: ((_ datagram: [UInt8], _ from: SocketAddress, _ to: SocketAddress) -> Void)?
+  /// Called with each event, before anything more is sent.
+  var onEvent: ((_ host: NodeHost, _ event: NodeEvent) -> Void)?
   /// Losses in a thousand.
   var loss: UInt64 = 0
   /// Where datagrams of others than hosts go.
@@ -118,6 +120,7 @@ final class NodeLab {
       while let event = host.node.nextEvent() {
         moved = true
         host.events.append(event)
+        onEvent?(host, event)
         if case .readable(let stream) = event, host.reads { read(stream, of: host) }
       }
       for index in host.outgoing.indices {

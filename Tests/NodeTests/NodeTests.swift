@@ -31,6 +31,21 @@ import Testing
     #expect(left.dropped.total == 0 && right.dropped.total == 0)
   }
 
+  @Test func `what is written as soon as a peer is connected does not overtake the last Hello`() throws {
+    let (lab, left, right) = try NodeLab.pair()
+    right.node.setService("bulk", access: .peers)
+    lab.onEvent = { host, event in
+      guard host === left, case .connected = event, let stream = try? lab.open("bulk", from: left, to: right) else {
+        return
+      }
+      host.outgoing.append((stream, Self.data(100_000), 0))
+    }
+    lab.connect(left, to: right)
+    #expect(right.received.values.first == Self.data(100_000))
+    #expect(left.dropped.total == 0 && right.dropped.total == 0)
+    #expect(left.node.status(of: left.find(right.key)!)?.connection?.packetsLost == 0)
+  }
+
   @Test(arguments: [UInt64(10), 50, 200])
   func `a transfer is whole whatever is lost`(loss: UInt64) throws {
     let (lab, left, right) = try NodeLab.pair(seed: loss)

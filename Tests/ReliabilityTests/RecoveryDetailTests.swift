@@ -43,12 +43,13 @@ import Testing
       }
     }
 
-    func acknowledge(_ ranges: ClosedRange<UInt64>..., delay: Duration = .zero) throws {
+    func acknowledge(_ ranges: ClosedRange<UInt64>..., delay: Duration = .zero, ect0: UInt64 = 0) throws {
       number += 1
       let message = [UInt8](capacity: 1_400) {
         PacketWriter.writeNumber(number, to: &$0)
         PacketWriter.writeAck(
-          Array(ranges.reversed()), delayMicroseconds: UInt64(delay.wholeNanoseconds / 1_000), ect0: 0, ce: 0, to: &$0)
+          Array(ranges.reversed()), delayMicroseconds: UInt64(delay.wholeNanoseconds / 1_000), ect0: ect0, ce: 0,
+          to: &$0)
       }
       _ = try connection.handle(message.bytes, ecn: .notECT, now: now)
     }
@@ -119,21 +120,27 @@ import Testing
     #expect(sender.connection.deadline == due)
   }
 
-  @Test func `an answer ends the doubling, which never waits longer than three seconds`() throws {
+  // Milliseconds of the round trip, and of the timeouts.
+  @Test(arguments: [
+    (100, [320, 640, 1_280, 2_560, 3_000, 3_000]), (10, [50, 100, 200, 400, 800, 1_000]),
+  ])
+  func `an answer ends the doubling, which never waits longer than a second, or three on long paths`(
+    roundTrip: Int, expected: [Int64]
+  ) throws {
     let sender = try Sender()
     try sender.sendOne()
-    sender.wait(100)
+    sender.wait(roundTrip)
     try sender.acknowledge(1...1)
     try sender.sendOne()
     var waits: [Int64] = []
-    for _ in 0..<6 {
+    for _ in expected {
       guard let due = sender.connection.deadline else { break }
       waits.append(due.nanoseconds(since: sender.now) / 1_000_000)
       sender.now = due
       sender.connection.handleTimeout(now: due)
       _ = sender.send()
     }
-    #expect(waits == [320, 640, 1_280, 2_560, 3_000, 3_000])
+    #expect(waits == expected)
     #expect(sender.connection.consecutiveProbeTimeouts == 6)
     sender.wait(100)
     try sender.acknowledge(1...sender.last)
@@ -141,6 +148,48 @@ import Testing
     try sender.sendOne()
     let timeout = sender.connection.deadline.map { $0.nanoseconds(since: sender.now) / 1_000_000 }
     #expect(timeout.map { $0 < 330 } == true)
+  }
+
+  @Test(arguments: [false, true])
+  func `a path that never answers marked packets is asked for no marks`(answersFirst: Bool) throws {
+    let sender = try Sender { $0.usesECN = true }
+    if answersFirst {
+      try sender.sendOne()
+      sender.wait(100)
+      try sender.acknowledge(1...1, ect0: 1)
+    }
+    try sender.sendOne()
+    for _ in 0..<3 {
+      #expect(sender.connection.outgoingECN == .ect0)
+      guard let due = sender.connection.deadline else { break }
+      sender.now = due
+      sender.connection.handleTimeout(now: due)
+      _ = sender.send()
+    }
+    #expect(sender.connection.outgoingECN == (answersFirst ? .ect0 : .notECT))
+    #expect(sender.statistics.usesECN == answersFirst)
+  }
+
+  @Test func `who only acknowledges asks once whether its marks get through, and gives them up when they do not`() throws {
+    let sender = try Sender()
+    // One without a stream.
+    sender.connection = Connection(
+      configuration: Configuration(), opensOddStreams: true, pool: ChunkPool(), now: sender.now)
+    let asks = try [20, 1_000, 20].map { wait in
+      try sender.receive()
+      sender.wait(wait)
+      #expect(sender.send() == 1)
+      return sender.statistics.bytesInFlight > 0
+    }
+    #expect(asks == [false, false, true])
+    for _ in 0..<3 {
+      #expect(sender.connection.outgoingECN == .ect0)
+      guard let due = sender.connection.deadline else { break }
+      sender.now = due
+      sender.connection.handleTimeout(now: due)
+      _ = sender.send()
+    }
+    #expect(sender.connection.outgoingECN == .notECT)
   }
 
   @Test func `a probe may leave whatever the window says`() throws {

@@ -24,6 +24,17 @@ enum ConnectionStep: UInt8, CaseIterable {
   case hostile
   /// The next bytes arrive as a packet.
   case raw
+  /// A side opens a stream that only it writes to.
+  case openOneWay
+  /// A side sends a message, or a datagram.
+  case message
+  case datagram
+  /// A side reads the messages and datagrams that have come, or drops them.
+  case receive
+  case discard
+  /// A side's packets take another path, or have another size from now on.
+  case path
+  case packetSize
 }
 
 extension Fuzzing {
@@ -41,6 +52,8 @@ extension Fuzzing {
 
 final class ConnectionNetwork {
   private static let capacity = 1200
+  private static let overhead = 60
+  private static let services = ["fuzz", "other", "x"]
   private static let poolSize = 1 << 20
 
   private var a: Connection
@@ -54,10 +67,31 @@ final class ConnectionNetwork {
   private var readCount: [Key: Int] = [:]
   private var hasCheated = false
   private var streams: [StreamID] = []
+  /// Messages and datagrams that were sent and not read, by the number at their beginning.
+  private var sent: [UInt32: Sent] = [:]
+  private var nextSerial: UInt32 = 1
+  /// The ordered message that was read last, by where it came by.
+  private var lastOrdered: [Way: UInt32] = [:]
+  private var inboxes: [Bool: [(id: InboxID, service: String)]] = [true: [], false: []]
+  /// Bytes of the packets of each side.
+  private var capacityA = ConnectionNetwork.capacity
+  private var capacityB = ConnectionNetwork.capacity
 
   private struct Key: Hashable {
     let id: StreamID
     let fromA: Bool
+  }
+
+  private struct Way: Hashable {
+    let service: String
+    let fromA: Bool
+    let isDatagram: Bool
+    let isOrdered: Bool
+  }
+
+  private struct Sent {
+    let way: Way
+    let bytes: [UInt8]
   }
 
   init() {
@@ -66,6 +100,7 @@ final class ConnectionNetwork {
     configuration.peer = configuration.local
     configuration.sendBuffer = 1 << 16
     configuration.packetSize = Self.capacity
+    configuration.messageBuffer = 1 << 16
     a = Connection(configuration: configuration, opensOddStreams: true, pool: poolA, now: now)
     b = Connection(configuration: configuration, opensOddStreams: false, pool: poolB, now: now)
   }
@@ -87,7 +122,7 @@ final class ConnectionNetwork {
     case .read: for id in streams { read(id, isA) }
     case .end: end(&choices, isA)
     case .hold:
-      if held.count < 32, let packet = isA ? Self.next(&a, now) : Self.next(&b, now) { held.append((packet, isA)) }
+      if held.count < 32, let packet = next(isA) { held.append((packet, isA)) }
     case .deliver:
       guard !held.isEmpty else { return }
       let packet = held[Int(choices.byte()) % held.count]
@@ -103,9 +138,40 @@ final class ConnectionNetwork {
     case .raw:
       hasCheated = true
       arrive(choices.take(choices.word() % Self.capacity), atB: isA)
+    case .openOneWay:
+      let options = StreamOptions(lane: Lane.allCases[Int(choices.byte()) % Lane.allCases.count], isOneWay: true)
+      let id =
+        isA ? try? a.openStream(service: "fuzz", options: options) : try? b.openStream(service: "", options: options)
+      if let id, streams.count < 64 { streams.append(id) }
+    case .message, .datagram: send(&choices, isA, isDatagram: step == .datagram)
+    case .receive: receive(isA)
+    case .discard:
+      let known = inboxes[isA] ?? []
+      guard !known.isEmpty else { return }
+      let id = known[Int(choices.byte()) % known.count].id
+      if isA { a.discardInbox(id) } else { b.discardInbox(id) }
+      let left = isA ? a.nextMessageSize(id) ?? a.nextDatagramSize(id) : b.nextMessageSize(id) ?? b.nextDatagramSize(id)
+      require(left == nil, "what was dropped must be gone")
+    case .path:
+      let roundTrip = Duration.milliseconds(choices.word())
+      let oldIsDead = choices.byte() & 1 == 0
+      if isA {
+        a.pathChanged(oldIsDead: oldIsDead, roundTrip: roundTrip, now: now)
+      } else {
+        b.pathChanged(oldIsDead: oldIsDead, roundTrip: roundTrip, now: now)
+      }
+    case .packetSize:
+      let size = 1024 + choices.word() % 9000
+      if isA {
+        a.packetSizeChanged(to: size, overhead: Self.overhead)
+        capacityA = size - Self.overhead
+      } else {
+        b.packetSizeChanged(to: size, overhead: Self.overhead)
+        capacityB = size - Self.overhead
+      }
     }
-    while a.nextEvent() != nil {}
-    while b.nextEvent() != nil {}
+    while let event = a.nextEvent() { note(event, isA: true) }
+    while let event = b.nextEvent() { note(event, isA: false) }
     require(poolA.used <= poolA.capacity && poolB.used <= poolB.capacity, "a pool must keep its cap")
   }
 
@@ -135,6 +201,80 @@ final class ConnectionNetwork {
     }
   }
 
+  private func note(_ event: ConnectionEvent, isA: Bool) {
+    switch event {
+    case .messages(let id, let service), .datagrams(let id, let service):
+      if inboxes[isA]?.contains(where: { $0.id == id }) == false { inboxes[isA]?.append((id, service)) }
+    default: break
+    }
+  }
+
+  private func send(_ choices: inout Choices, _ isA: Bool, isDatagram: Bool) {
+    let kind = choices.byte()
+    let size = 4 + choices.word() % (isDatagram ? 1 << 14 : 1 << 15)
+    let service = Self.services[Int(kind) % Self.services.count]
+    // A service has the numbers of one lane only.
+    let lane = Lane.allCases[Int(kind) % Lane.allCases.count]
+    let isOrdered = !isDatagram && kind & 128 != 0
+    let serial = nextSerial
+    nextSerial += 1
+    var bytes = (0..<size).map { Self.pattern($0 &+ Int(serial)) }
+    for index in 0..<4 { bytes[index] = UInt8(truncatingIfNeeded: serial >> (8 * index)) }
+    do throws(MessageError) {
+      let channel =
+        isA ? try a.messageChannel(for: service, lane: lane) : try b.messageChannel(for: service, lane: lane)
+      if isDatagram {
+        if isA { try a.sendDatagram(bytes.bytes, on: channel) } else { try b.sendDatagram(bytes.bytes, on: channel) }
+      } else if isA {
+        try a.send(bytes.bytes, on: channel, ordered: isOrdered)
+      } else {
+        try b.send(bytes.bytes, on: channel, ordered: isOrdered)
+      }
+      sent[serial] = Sent(
+        way: Way(service: service, fromA: isA, isDatagram: isDatagram, isOrdered: isOrdered), bytes: bytes)
+    } catch {
+      if case .tooLarge(let bytes, let limit) = error { require(bytes > limit, "what is too large exceeds the limit") }
+    }
+  }
+
+  private func receive(_ isA: Bool) {
+    for inbox in inboxes[isA] ?? [] {
+      while let size = isA ? a.nextMessageSize(inbox.id) : b.nextMessageSize(inbox.id) {
+        let bytes = [UInt8](capacity: size) {
+          _ = isA ? a.readMessage(inbox.id, into: &$0) : b.readMessage(inbox.id, into: &$0)
+        }
+        check(bytes, size, inbox.service, isA, isDatagram: false)
+      }
+      while let size = isA ? a.nextDatagramSize(inbox.id) : b.nextDatagramSize(inbox.id) {
+        let bytes = [UInt8](capacity: size) {
+          _ = isA ? a.readDatagram(inbox.id, into: &$0) : b.readDatagram(inbox.id, into: &$0)
+        }
+        check(bytes, size, inbox.service, isA, isDatagram: true)
+      }
+      // An empty inbox says so, and tells of what comes next.
+      _ = [UInt8](capacity: 1) {
+        require((isA ? a.readMessage(inbox.id, into: &$0) : b.readMessage(inbox.id, into: &$0)) == nil, "it is empty")
+        require((isA ? a.readDatagram(inbox.id, into: &$0) : b.readDatagram(inbox.id, into: &$0)) == nil, "it is empty")
+      }
+    }
+  }
+
+  /// What was read is what was sent, and was not read before.
+  private func check(_ bytes: [UInt8], _ size: Int, _ service: String, _ isA: Bool, isDatagram: Bool) {
+    require(bytes.count == size, "all of it must be given")
+    guard !hasCheated else { return }
+    require(bytes.count >= 4, "nothing shorter was sent")
+    let serial = bytes[..<4].reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+    guard let original = sent.removeValue(forKey: serial) else { fatalError("a message must come once") }
+    let way = original.way
+    require(
+      way.service == service && way.fromA != isA && way.isDatagram == isDatagram, "it must come where it was sent to")
+    require(original.bytes == bytes, "it must be what was sent")
+    guard way.isOrdered else { return }
+    require(lastOrdered[way, default: 0] < serial, "ordered messages must come in order")
+    lastOrdered[way] = serial
+  }
+
   private func end(_ choices: inout Choices, _ isA: Bool) {
     guard let id = stream(&choices) else { return }
     let code = ErrorCode(rawValue: 256)
@@ -148,11 +288,11 @@ final class ConnectionNetwork {
   private func settle() {
     for _ in 0..<256 {
       var isQuiet = true
-      if let packet = Self.next(&a, now) {
+      if let packet = next(true) {
         isQuiet = false
         arrive(packet, atB: true)
       }
-      if let packet = Self.next(&b, now) {
+      if let packet = next(false) {
         isQuiet = false
         arrive(packet, atB: false)
       }
@@ -160,9 +300,11 @@ final class ConnectionNetwork {
     }
   }
 
-  private static func next(_ connection: inout Connection, _ now: Instant) -> [UInt8]? {
+  private func next(_ isA: Bool) -> [UInt8]? {
     var isSent = false
-    let packet = [UInt8](capacity: capacity) { isSent = connection.nextPacket(into: &$0, now: now) }
+    let packet = [UInt8](capacity: isA ? capacityA : capacityB) {
+      isSent = isA ? a.nextPacket(into: &$0, now: now) : b.nextPacket(into: &$0, now: now)
+    }
     if isSent {
       require((try? PacketReader.validate(packet.bytes)) != nil, "a packet that is sent must be valid")
     }

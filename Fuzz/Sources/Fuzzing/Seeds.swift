@@ -14,7 +14,8 @@ public enum Seeds {
       + ip.map { ("ip", $0.0, $0.1) } + text.enumerated().map { ("text", "text-\($0.offset)", Array($0.element.utf8)) }
       + ice.map { ("ice", $0.0, $0.1) }
       + candidates.enumerated().map { ("candidate", "line-\($0.offset)", Array($0.element.utf8)) }
-      + config.map { ("config", $0.0, Array($0.1.utf8)) } + compression
+      + config.map { ("config", $0.0, Array($0.1.utf8)) } + scenarios.map { ("scenario", $0.0, Array($0.1.utf8)) }
+      + compression
   }
 
   private static let candidates = [
@@ -332,8 +333,56 @@ public enum Seeds {
         open + step(.hostile, 0, 0, 9, 7, 124, 0, 1, 2, 0, 3, 7, 1, 1, 1, 0, 3, 7, 0, 9, 7, 0, 3, 7, 2, 2, 2)
       ),
       ("raw", open + step(.raw, 0, 0, 7) + [0x08, 9, 0x1A, 3, 0x08, 4, 0x7A]),
+      ("one-way", step(.openOneWay, 0, 2) + step(.write, 0, 0, 16, 0) + step(.settle) + step(.read, 1)),
+      (
+        "messages",
+        step(.message, 0, 0, 8, 0) + step(.message, 0, 128, 31, 0) + step(.settle) + step(.receive, 1)
+          + step(.message, 0, 128, 1, 0) + step(.settle) + step(.discard, 1, 0) + step(.receive, 1)
+      ),
+      ("datagrams", step(.datagram, 0, 1, 4, 0) + step(.settle) + step(.receive, 1)),
+      (
+        "moves",
+        open + step(.write, 0, 0, 16, 0) + step(.hold) + step(.path, 0, 0, 30, 0) + step(.packetSize, 0, 4, 0)
+          + step(.settle) + step(.wait, 0, 1, 0) + step(.packetSize, 0, 0, 0) + step(.settle) + step(.read, 1)
+      ),
     ]
   }
+
+  /// What `pnet sim` reads.
+  private static let scenarios: [(String, String)] = [
+    (
+      "faults",
+      """
+      name Two homes
+      seed 7
+      duration 1.5m
+      nodes 6
+      topology random degree 3
+      nat 1-2 symmetric timeout 20s cgnat
+      messages 300B every 250ms as unordered
+      clock 1 skew -200 wall -1h
+      at 10s partition 0-2
+      at 20s heal
+      at 21s crash 3,4
+      at 27s link loss 5%
+      at 28s path 0 > 1 loss 100%
+
+      """
+    ),
+    (
+      "links",
+      """
+      topology grid # and a comment
+      link delay 20ms jitter 2ms reorders loss 1% rate 1.5M queue 64k mark 30k mtu 1392 icmp burst 2% length 5 aqm codel
+      path 2 > 3 rate none
+      access 3,5 up rate 1M
+      congestion prague
+      attacker
+      at 5s transfer 0 > 1 2M
+
+      """
+    ),
+  ]
 
   private static var ip: [(String, [UInt8])] {
     [

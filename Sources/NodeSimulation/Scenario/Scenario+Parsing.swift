@@ -37,6 +37,9 @@ extension Scenario {
 
   /// What does not fit together; `nil`: all does.
   public var problem: String? {
+    guard topology.pairsAtMost <= Topology.mostPairs else {
+      return "up to \(topology.pairsAtMost) pairs of neighbours: a scenario may have \(Topology.mostPairs)"
+    }
     let named = paths.flatMap { [$0.sender, $0.receiver] } + accesses.map { $0.host } + homes.map { $0.host }
     if let host = named.max(), host >= topology.nodes { return "there is no host \(host): there are \(topology.nodes)" }
     guard

@@ -25,6 +25,19 @@ public struct Topology: Equatable, Sendable {
     return columns
   }
 
+  /// The most pairs of neighbours that a scenario may have.
+  static let mostPairs = 4_000_000
+
+  /// No fewer than the pairs of neighbours that there are.
+  var pairsAtMost: Int {
+    switch kind {
+    case .line, .ring, .star: nodes
+    case .grid: 2 * nodes
+    case .full: nodes * (nodes - 1) / 2
+    case .random: nodes * max(degree, 2) / 2
+    }
+  }
+
   /// Pairs of neighbours, the smaller number first, in ascending order. A random graph is connected: a ring through all
   /// nodes in random order, and more pairs up to the degree.
   public func edges(seed: UInt64) -> [(Int, Int)] {
