@@ -136,10 +136,10 @@ extension Node {
         }
       }
       if index == peer.activePath, peer.paths[index].mtu.due <= now {
-        // The room for it was asked for before; if not, it is there the next time.
+        // Where there is no room for it now, there is the next time.
         let next = peer.paths[index].mtu.next ?? 0
-        guard next <= longestPacket else {
-          longestPacket = next
+        guard next <= transmitRoom else {
+          longestPacket = max(longestPacket, next)
           continue
         }
         let token = entropy.nextUInt64()

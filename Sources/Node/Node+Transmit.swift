@@ -64,6 +64,7 @@ extension Node {
   ///   - output: an empty buffer of ``longestPacket`` bytes at least; 64 KiB lets a burst be whole.
   ///   - wall: the time of day, for the timestamp of handshakes.
   public mutating func nextTransmit(into output: inout OutputRawSpan, now: Instant, wall: TAI64N) -> Burst? {
+    transmitRoom = output.freeCapacity
     while true {
       if let burst = nextFromDevice(into: &output, now: now, wall: wall) { return burst }
       guard readyHead < ready.count else {

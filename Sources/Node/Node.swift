@@ -60,6 +60,8 @@ public struct Node: ~Copyable {
   /// Bytes of the longest datagram that ``nextTransmit(into:now:wall:)`` may write next: it grows as paths turn out to
   /// carry more.
   public internal(set) var longestPacket = 2_048
+  /// Bytes that the buffer has which is being filled.
+  var transmitRoom = 0
   /// Echo requests answered.
   public internal(set) var echoesAnswered: UInt64 = 0
 
