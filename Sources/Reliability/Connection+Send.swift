@@ -135,8 +135,9 @@ extension Connection {
   /// Whether a packet that counts as in flight may leave.
   private mutating func mayFly(_ capacity: Int, now: Instant) -> Bool {
     if bytesInFlight > 0 {
-      let size = min(capacity, contentEstimate) + configuration.overheadPerPacket
-      if bytesInFlight + size > path.congestion.window {
+      let room = path.congestion.window - bytesInFlight - configuration.overheadPerPacket
+      // What there is to send is only looked at when a full packet does not fit.
+      if room < capacity, room < contentEstimate {
         limitedBelow = sent.next
         // Acknowledgements free the window, not time.
         path.pacer.cancelHold()
@@ -152,9 +153,8 @@ extension Connection {
 
   /// About how many bytes there are to send; never fewer than there are.
   private var contentEstimate: Int {
-    let bulk = lanes[Lane.bulk.index]
-    guard bulk.count == 1, controlList.isEmpty, case .stream(let stream)? = bulk.first, !stream.send.hasLost,
-      lanes[0].isEmpty, lanes[1].isEmpty
+    guard controlList.isEmpty, lanes[0].isEmpty, lanes[1].isEmpty, lanes[2].count == 1,
+      case .stream(let stream)? = lanes[2].first, !stream.send.hasLost
     else { return .max }
     return Int(clamping: stream.freshBytes) &+ stream.service.count &+ 128
   }
@@ -181,8 +181,8 @@ extension Connection {
 
   /// Whether there is anything to send besides acknowledgements.
   mutating func findContent() -> Bool {
-    let hasFlow = findLane(besides: 0) != nil
-    return hasFlow || needsMaxData || needsMaxStreams || !controlList.isEmpty
+    foundLane = findLane(besides: 0)
+    return foundLane != nil || needsMaxData || needsMaxStreams || !controlList.isEmpty
   }
 
   /// The lane whose turn it is. Afterwards the flow in its front has something to send.
@@ -249,9 +249,12 @@ extension Connection {
     let reservedForControl = reserved
     var plannedDatagrams = 0
     var full: UInt8 = 0
-    while output.freeCapacity - reserved >= Self.leastRoom, let lane = findLane(besides: full),
+    // The first lane is known from the question whether there is anything to send.
+    var found = foundLane
+    while output.freeCapacity - reserved >= Self.leastRoom, let lane = found ?? findLane(besides: full),
       let flow = lanes[lane.index].first
     {
+      found = nil
       let room = output.freeCapacity - reserved
       var weight = 1
       let size: Int
@@ -452,7 +455,8 @@ extension Connection {
 
   /// Chooses the control frames of a packet, and returns how many bytes they take at most.
   private mutating func planControl(room: Int, now: Instant) -> Int {
-    let roundTrip = path.rtt.hasSample ? path.rtt.smoothed : 0
+    // The least round trip: queues of our own making are no reason for larger windows.
+    let roundTrip = path.rtt.hasSample ? path.rtt.minimum : 0
     planned.removeAll(keepingCapacity: true)
     var size = 0
     if needsMaxData {

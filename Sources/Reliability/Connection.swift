@@ -81,6 +81,8 @@ public struct Connection: ~Copyable {
   /// Bytes of the peer's window that are kept for the control lane.
   let controlReserve: UInt64
   var lanes = Lane.allCases.map { _ in LaneQueue() }
+  /// The lane whose turn it is, from the last question whether there is anything to send.
+  var foundLane: Lane?
   let messages = Lane.allCases.map { _ in MessageQueue() }
   let datagrams = DatagramQueue()
   /// Bytes of a `Packet` that the path carries now: a datagram may not be longer. What packets are made for is the
