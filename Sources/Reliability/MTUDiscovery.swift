@@ -22,7 +22,7 @@ public struct MTUDiscovery: Sendable {
   /// PMTU_RAISE_TIMER (RFC 8899 §5.1.1): what did not pass is tried again so much later.
   private static let raiseAfter: Int64 = 600_000_000_000
   /// Sizes are not told apart finer than this.
-  private static let granularity = 32
+  private static let granularity = 16
 
   /// What is known to pass.
   public private(set) var current = minimum

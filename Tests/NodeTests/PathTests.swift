@@ -101,7 +101,7 @@ import Testing
   }
 
   // Of bytes of UDP payload.
-  @Test(arguments: [(1_472, 1_252, 1_232), (1_252, 1_096, 1_072)])
+  @Test(arguments: [(1_472, 1_252, 1_248), (1_252, 1_096, 1_088)])
   func `a path that becomes narrower while short packets pass is noticed`(old: Int, new: Int, found: Int) throws {
     let (lab, left, right) = try NodeLab.pair()
     right.node.setService("bulk", access: .peers)
