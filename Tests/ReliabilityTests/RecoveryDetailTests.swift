@@ -170,7 +170,7 @@ import Testing
     #expect(sender.statistics.usesECN == answersFirst)
   }
 
-  @Test func `who only acknowledges asks once whether its marks get through, and gives them up when they do not`() throws {
+  @Test func `who only acknowledges asks once whether its marks get through, and else gives them up`() throws {
     let sender = try Sender()
     // One without a stream.
     sender.connection = Connection(
