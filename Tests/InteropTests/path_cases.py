@@ -234,7 +234,7 @@ def path_drop_delayed(lab):
     figures("goodput at 20 ms: " + ", ".join(said))
 
 
-@case("path-loss-burst", "a transfer goes on within a second after 3 s in which nothing got through")
+@case("path-loss-burst", "a transfer goes on within 1.5 s after 3 s in which nothing got through")
 def path_loss_burst(lab):
     said = []
     way = Way(lab).up()
@@ -255,7 +255,8 @@ def path_loss_burst(lab):
         transfer.finish()
         resumed = transfer.resumed(up)
         said.append(f"{what}: {resumed:.2f} s")
-        expect(resumed < 1.2, f"after {what} it goes on within 1.2 s, not {resumed:.2f} s")
+        # A probe leaves each second.
+        expect(resumed < 1.5, f"after {what} it goes on within 1.5 s, not {resumed:.2f} s")
     figures("on again after " + ", ".join(said))
 
 
