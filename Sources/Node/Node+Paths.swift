@@ -152,15 +152,18 @@ extension Node {
     }
   }
 
-  /// Probe timeouts and losses that look like a path that is gone, or has become narrow.
-  mutating func watchPath(of peer: NodePeer, now: Instant) {
+  /// Probe timeouts and losses that look like a path that carries small packets only.
+  mutating func watchPacketSize(of peer: NodePeer, now: Instant) {
     guard let connection = peer.connection, !peer.paths.isEmpty else { return }
-    let timeouts = connection.machine.consecutiveProbeTimeouts
-    if timeouts >= 3 || connection.machine.longPacketsLost >= Self.mostLongLost {
-      // Perhaps it carries small packets only.
+    if connection.machine.consecutiveProbeTimeouts >= 3 || connection.machine.longPacketsLost >= Self.mostLongLost {
       if peer.paths[peer.activePath].mtu.collapse(now: now) { takeOverPacketSize(of: peer) }
     }
-    if timeouts >= 2, peer.paths.count > 1 {
+  }
+
+  /// A probe timeout: the path may have become narrow, or be gone.
+  mutating func watchPath(of peer: NodePeer, now: Instant) {
+    watchPacketSize(of: peer, now: now)
+    if let timeouts = peer.connection?.machine.consecutiveProbeTimeouts, timeouts >= 2, peer.paths.count > 1 {
       for index in peer.paths.indices { peer.paths[index].check(now: now) }
       markReady(peer)
     }

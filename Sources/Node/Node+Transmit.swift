@@ -82,7 +82,7 @@ extension Node {
       peer.isReady = false
       pumpConnection(of: peer, now: now)
       if let connection = peer.connection, connection.machine.longPacketsLost >= Self.mostLongLost {
-        watchPath(of: peer, now: now)
+        watchPacketSize(of: peer, now: now)
       }
       sendControl(to: peer, now: now)
       // First what is due beside the connection: before it has our Hello, the peer drops its packets.
