@@ -136,6 +136,8 @@ extension Connection {
 
   /// The most messages that have come in part.
   private static var mostUnfinished: Int { 1024 }
+  /// The most runs of numbers of messages that came.
+  private static var mostMessageRanges: Int { 16_384 }
   /// The most datagrams that wait to be read, and the most bytes in them, on the whole connection.
   private static var mostDatagrams: Int { 1024 }
   private static var mostDatagramBytes: Int { 1 << 20 }
@@ -191,7 +193,9 @@ extension Connection {
     guard size <= configuration.local.message else {
       throw .messageTooLong(bytes: size, limit: configuration.local.message)
     }
-    if frame.id < messageFloor || receivedMessages.contains(frame.id) { return true }
+    if receivedMessages.contains(frame.id) { return true }
+    // Numbers are given in the order in which messages are begun: so many gaps are no losses.
+    guard receivedMessages.count < Self.mostMessageRanges else { throw .contradictoryMessage(frame.id) }
     let name = frame.service ?? 0..<0
     let channel = try incomingChannels.find(frame.channel, service: message.extracting(name))
     if let known = channel.lane, known != lane { throw .contradictoryMessage(frame.id) }

@@ -60,9 +60,8 @@ public struct Connection: ~Copyable {
   /// Whether the last packet that was accepted is the newest of all and says something, besides acknowledging: where it came
   /// from is where the peer is.
   public internal(set) var newestAsked = false
-  /// Messages that came whole, by number; all below ``messageFloor`` count as such.
+  /// Messages that came whole, by number.
   var receivedMessages = RangeSet()
-  var messageFloor: UInt64 = 0
   /// Messages that came in part, by number.
   var incomingMessages: [UInt64: IncomingMessage] = [:]
   /// Not in use now.

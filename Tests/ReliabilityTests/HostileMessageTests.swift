@@ -145,6 +145,20 @@ import Testing
     #expect(throws: ConnectionError.contradictoryMessage(1 << 62)) { try take(victim, frame(1 << 62), [1]) }
   }
 
+  @Test func `numbers with gaps without end, read as they come, end the connection`() throws {
+    let victim = Victim()
+    #expect(throws: ConnectionError.contradictoryMessage(2 * 16_384)) {
+      for id in 0...20_000 as ClosedRange<UInt64> {
+        _ = try take(victim, frame(2 * id), [1])
+        for event in victim.events {
+          if case .messages(let inbox, _) = event { victim.connection.discardInbox(inbox) }
+        }
+        victim.now = victim.now + .milliseconds(1)
+        while victim.send() != nil {}
+      }
+    }
+  }
+
   @Test func `frames for a direction that a one-way stream does not have end the connection`() throws {
     // Stream 3 is one-way and the peer's: it sends and reads nothing. Stream 2 is ours.
     let fromReader: [(inout OutputRawSpan) -> Void] = [
