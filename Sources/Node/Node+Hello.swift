@@ -164,7 +164,7 @@ extension Node {
   }
 
   /// Tells the peer that the connection is over: once, and not again; a peer that misses it finds out by itself.
-  private mutating func sendClose(to peer: NodePeer, _ reason: CloseReason, now: Instant) {
+  mutating func sendClose(to peer: NodePeer, _ reason: CloseReason, now: Instant) {
     guard peer.hello.kind == .mesh else { return }
     var close = Wire.Close()
     close.incarnation = peer.ownIncarnation

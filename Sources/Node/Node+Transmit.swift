@@ -50,7 +50,7 @@ extension Node {
         peer.connection?.machine.peerVanished()
         pumpConnection(of: peer, now: now)
       }
-      if peer.isConnected, let connection = peer.connection, let due = connection.machine.deadline, due <= now {
+      if peer.canAsk, let connection = peer.connection, let due = connection.machine.deadline, due <= now {
         connection.machine.handleTimeout(now: now)
         watchPath(of: peer, now: now)
         pumpConnection(of: peer, now: now)
@@ -130,7 +130,10 @@ extension Node {
       }
       return nil
     }
-    peer.vanishing = .distantFuture
+    if !peer.canAsk {
+      peer.vanishing = .distantFuture
+      connection.machine.resumed(now: now)
+    }
     // What asks again and again whether the peer is there must pass wherever anything does.
     let size =
       connection.machine.consecutiveProbeTimeouts >= 2

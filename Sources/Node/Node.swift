@@ -135,11 +135,16 @@ public struct Node: ~Copyable {
     return id
   }
 
-  /// Forgets a peer: its session, its routes and its streams end now.
+  /// Forgets a peer: its session, its routes and its streams end now, and it is told.
   public mutating func removePeer(_ id: PeerID, now: Instant) {
     guard let peer = self[id] else { return }
+    if let connection = peer.connection {
+      connection.machine.close(code: .peerRemoved, reason: "")
+      sendClose(to: peer, .closedLocally(code: .peerRemoved, reason: ""), now: now)
+    }
     disconnect(peer, .peerRemoved)
     forget(peer)
+    device.sealStaged(for: id, now: now)
     device.removePeer(id)
     pumpDevice(now: now)
   }

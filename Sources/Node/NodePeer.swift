@@ -69,9 +69,13 @@ final class NodePeer {
       if index == activePath { earliest = min(earliest, path.mtu.due) }
     }
     if isConnected { earliest = min(earliest, vanishing) }
-    if isConnected, let due = connection?.machine.deadline { earliest = min(earliest, due) }
+    if canAsk, let due = connection?.machine.deadline { earliest = min(earliest, due) }
     return earliest
   }
+
+  /// Whether the connection is up and has not just found that there are no keys: else its timers wait for them, or for the
+  /// end that ``vanishing`` is.
+  var canAsk: Bool { isConnected && vanishing == .distantFuture }
 }
 
 /// A connection has an identity: it is mutated in place, and replaced as a whole.

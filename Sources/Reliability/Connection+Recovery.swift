@@ -169,10 +169,7 @@ extension Connection {
   private mutating func delivered(_ stream: Stream, _ range: Range<UInt64>) {
     guard stream.resetCode == nil else { return }
     stream.send.acknowledge(range, pool: pool)
-    if stream.wantsWritable, stream.send.buffered <= sendLimit / 4 * 3 {
-      stream.wantsWritable = false
-      if !stream.isFinishing { events.append(.writable(stream.id)) }
-    }
+    offerRoom(in: stream)
     if stream.isSendDone, !stream.isFinishReported {
       stream.isFinishReported = true
       events.append(.streamFinished(stream.id))

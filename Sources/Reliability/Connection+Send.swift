@@ -327,6 +327,7 @@ extension Connection {
       counters.bytesRetransmitted += UInt64(length)
     } else if length > 0 {
       stream.send.markSent(upTo: available.upperBound)
+      offerRoom(in: stream)
       dataSent += UInt64(length)
       counters.bytesSent += UInt64(length)
     }

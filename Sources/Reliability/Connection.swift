@@ -302,6 +302,15 @@ public struct Connection: ~Copyable {
     return max(vanishing, askedAt.advanced(nanoseconds: path.rtt.probeTimeout(maximumAckDelay: maximumAckDelay)))
   }
 
+  /// To be called before the first packet after a time in which nothing could be sent at all, for want of keys: that time
+  /// says nothing against the peer.
+  public mutating func resumed(now: Instant) {
+    if unansweredSince != nil { unansweredSince = now }
+    timeouts = 0
+    asks = 0
+    lastAskedAt = now
+  }
+
   /// Does what is due at `now`. Harmless when nothing is.
   public mutating func handleTimeout(now: Instant) {
     guard case .open = state else { return }

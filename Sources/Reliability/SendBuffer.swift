@@ -14,6 +14,8 @@ struct SendBuffer {
   private var acked = RangeSet()
   private var lost = RangeSet()
 
+  /// Bytes that were never sent.
+  var unsent: Int { Int(end &- sent) }
   /// Bytes held.
   var buffered: Int { Int(end &- start) }
   var hasLost: Bool { !lost.isEmpty }

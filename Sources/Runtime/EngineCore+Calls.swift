@@ -28,6 +28,13 @@ struct PendingPing {
   let gate: Gate<Pong>
 }
 
+/// Where the streams that peers open to a service go.
+final class IncomingService: Sendable {
+  let continuation: AsyncStream<MeshStream>.Continuation
+
+  init(_ continuation: AsyncStream<MeshStream>.Continuation) { self.continuation = continuation }
+}
+
 extension EngineCore {
   // MARK: - Connections
 
@@ -107,15 +114,17 @@ extension EngineCore {
 
   // MARK: - Services
 
-  func serve(_ service: String, access: ServiceAccess, _ continuation: AsyncStream<MeshStream>.Continuation) {
-    incoming[service]?.finish()
-    incoming[service] = continuation
+  func serve(_ service: String, access: ServiceAccess, _ incoming: IncomingService) {
+    self.incoming[service]?.continuation.finish()
+    self.incoming[service] = incoming
     node.setService(service, access: access)
   }
 
-  func stopServing(_ service: String) {
+  /// Nobody takes the streams of `asked` any more. Somebody else may have asked for the service meanwhile.
+  func stopServing(_ service: String, _ asked: ObjectIdentifier) {
+    guard let known = incoming[service], ObjectIdentifier(known) == asked else { return }
     incoming[service] = nil
-    node.removeService(service)
+    closeIfUnused(service)
   }
 
   // MARK: - Status
@@ -170,7 +179,7 @@ extension MeshError {
       case .tooLarge(let bytes, let limit): .tooLarge(bytes: bytes, limit: limit)
       case .full: .busy
       case .unsupported: .unsupported(peer, "messages")
-      case .badServiceName(let bytes): .invalidPeer("a service name has 1 to 255 bytes, not \(bytes)")
+      case .badServiceName(let bytes): .invalidService("a service name has 1 to 255 bytes, not \(bytes)")
       case .tooManyServices(let limit): .tooManyServices(limit: limit)
       case .closed(let reason): .disconnected(peer, .closed(reason))
       }
@@ -180,10 +189,11 @@ extension MeshError {
     self =
       switch error {
       case .tooManyStreams(let limit): .tooManyStreams(limit: limit)
-      case .serviceTooLong(let bytes): .invalidPeer("a service name has up to 255 bytes, not \(bytes)")
+      case .serviceTooLong(let bytes): .invalidService("a service name has up to 255 bytes, not \(bytes)")
       case .closed(let reason): .disconnected(peer, .closed(reason))
       case .stopped(let code): .reset(code: code.rawValue)
-      case .unknownStream, .notWritable, .notReadable: .notWritable
+      case .unknownStream, .notWritable: .notWritable
+      case .notReadable: .notReadable
       }
   }
 }

@@ -82,7 +82,7 @@ extension EngineCore {
   }
 
   func messagesDelivered(_ peer: PeerID) {
-    for gate in deliveries.removeValue(forKey: peer) ?? [] { gate.settle(.success(())) }
+    for gate in deliveries.removeValue(forKey: peer)?.gates ?? [] { gate.settle(.success(())) }
   }
 
   /// Settles the gate when the peer has all messages that were sent to it.
@@ -94,7 +94,7 @@ extension EngineCore {
     guard node.notifyWhenDelivered(to: peer) else {
       return gate.settle(.failure(MeshError.disconnected(key, .closed(.peerVanished))))
     }
-    deliveries[peer, default: []].append(gate)
+    deliveries[peer, default: (key, [])].gates.append(gate)
   }
 
   func failMessages(to id: PeerID, _ reason: DisconnectReason) {
@@ -103,23 +103,44 @@ extension EngineCore {
       sender.box.fail(MeshError.disconnected(sender.peer, reason))
       senderTokens[channel] = nil
     }
-    for gate in deliveries.removeValue(forKey: id) ?? [] {
-      guard let key = node.status(of: id)?.publicKey else { continue }
-      gate.settle(.failure(MeshError.disconnected(key, reason)))
+    if let (key, gates) = deliveries.removeValue(forKey: id) {
+      for gate in gates { gate.settle(.failure(MeshError.disconnected(key, reason))) }
     }
   }
 
   // MARK: - Receiving
 
-  /// Opens the service for messages, or for datagrams; the box of whoever asked before ends.
-  func receive(_ service: String, access: ServiceAccess, datagrams: Bool, box: MessageBox<MeshMessage>) {
-    let key = InboxKey(service: service, isForDatagrams: datagrams)
-    if let old = inboxTokens[key] { inboxes.removeValue(forKey: old)?.box.end() }
-    inboxes[nextToken] = EngineInbox(box: box, isForDatagrams: datagrams)
+  /// Opens the service for messages, or for datagrams; the box of whoever asked before ends, and what waited for it goes
+  /// to the new one.
+  func receive(_ key: InboxKey, access: ServiceAccess, box: MessageBox<MeshMessage>) {
+    let inbox = EngineInbox(box: box, isForDatagrams: key.isForDatagrams)
+    if let token = inboxTokens[key], let old = inboxes.removeValue(forKey: token) {
+      old.box.end()
+      inbox.waiting = old.waiting
+    }
+    inboxes[nextToken] = inbox
     inboxTokens[key] = nextToken
     box.token = nextToken
     nextToken += 1
-    node.setService(service, access: access)
+    node.setService(key.service, access: access)
+    deliver(inbox)
+  }
+
+  /// Nobody takes from the box any more.
+  func stopReceiving(_ key: InboxKey, box: MessageBox<MeshMessage>) {
+    guard let token = inboxTokens[key], let inbox = inboxes[token], inbox.box === box else { return }
+    inboxTokens[key] = nil
+    inboxes[token] = nil
+    for (inbox, _) in inbox.waiting { node.discardInbox(inbox) }
+    closeIfUnused(key.service)
+  }
+
+  /// Refuses what comes for a service that nobody takes from, in any way.
+  func closeIfUnused(_ service: String) {
+    let isUsed =
+      incoming[service] != nil
+      || [false, true].contains { inboxTokens[InboxKey(service: service, isForDatagrams: $0)] != nil }
+    if !isUsed { node.removeService(service) }
   }
 
   func readable(_ inbox: InboxHandle, service: String, peer: PublicKey, datagrams: Bool) {
@@ -160,7 +181,7 @@ extension EngineCore {
 }
 
 /// Names an inbox of the engine.
-struct InboxKey: Hashable {
+struct InboxKey: Hashable, Sendable {
   let service: String
   let isForDatagrams: Bool
 }

@@ -52,6 +52,8 @@ extension EngineCore {
       guard let stream = stream(handle) else { return }
       stream.pipe.engineFailReading(.reset(code: code.rawValue))
       stream.isReadEnded = true
+      // The connection holds the stream until its end was read.
+      try? node.stop(handle, code: code)
       if code == .refused { endWriting(stream, code: code) }
       releaseIfDone(stream)
     case .stopped(let handle, let code):
@@ -98,6 +100,7 @@ extension EngineCore {
     if !node.isWritable(handle) {
       pipe.engineFailWriting(.finished)
       stream.isWriteEnded = true
+      delivery.settle(.success(()))
     }
     return MeshStream(peer: peer, service: service, pipe: pipe, delivery: delivery)
   }
@@ -106,7 +109,7 @@ extension EngineCore {
     guard let queue = incoming[service] else { return refuse(handle) }
     let stream = makeStream(handle, service: service, peer: peer)
     // When it is dropped, the stream goes with it, and its end gives it up.
-    if case .enqueued = queue.yield(stream) { return }
+    if case .enqueued = queue.continuation.yield(stream) { return }
     stream.reset(code: .refused)
   }
 
@@ -146,6 +149,12 @@ extension EngineCore {
       stream.delivery.settle(.failure(MeshError.reset(code: code)))
       releaseIfDone(stream)
       return
+    }
+    if let code = attention.stopCode, !stream.isReadEnded {
+      // What the app will not read must not hold the peer's window.
+      try? node.stop(stream.handle, code: ErrorCode(rawValue: code))
+      stream.isReadEnded = true
+      releaseIfDone(stream)
     }
     stream.isFinishing = attention.isFinished
     takeFromApp(stream)

@@ -25,7 +25,7 @@ final class EngineCore {
   var streams: [UInt64: EngineStream] = [:]
   var tokens: [StreamHandle: UInt64] = [:]
   var nextToken: UInt64 = 1
-  var incoming: [String: AsyncStream<MeshStream>.Continuation] = [:]
+  var incoming: [String: IncomingService] = [:]
   /// Senders of messages by the token of their box, and tokens by channel; inboxes of services likewise.
   var senders: [UInt64: EngineSender] = [:]
   var senderTokens: [ChannelHandle: UInt64] = [:]
@@ -34,7 +34,7 @@ final class EngineCore {
   /// Who waits for everything to be delivered before the end, and how long.
   var draining: (deadline: Instant, gate: Gate<Void>)?
   /// Who waits until a peer has every message.
-  var deliveries: [PeerID: [Gate<Void>]] = [:]
+  var deliveries: [PeerID: (key: PublicKey, gates: [Gate<Void>])] = [:]
   /// Calls that wait for a connection.
   var opening: [PendingCall] = []
   var pings: [UInt64: PendingPing] = [:]
@@ -88,16 +88,17 @@ final class EngineCore {
       serveHandshakes(gotData: gotData, began: began)
       keepTimestamp()
     }
+    // What was asked for until now still happens; after that nothing can be asked for.
+    mailbox.close()
+    for act in mailbox.drain() { act(self) }
     for gate in opening.map(\.gate) { gate.settle(.failure(MeshError.closed)) }
     for ping in pings.values { ping.gate.settle(.failure(MeshError.closed)) }
-    for continuation in incoming.values { continuation.finish() }
+    for service in incoming.values { service.continuation.finish() }
     for stream in streams.values { stream.fail(.disconnected(.closed(.closedLocally(code: .goingAway, reason: "")))) }
     for sender in senders.values { sender.sender.box.fail(MeshError.closed) }
     for inbox in inboxes.values { inbox.box.end() }
     draining?.gate.settle(.success(()))
-    for gate in deliveries.values.joined() { gate.settle(.failure(MeshError.closed)) }
-    mailbox.close()
-    for act in mailbox.drain() { act(self) }
+    for gate in deliveries.values.flatMap(\.gates) { gate.settle(.failure(MeshError.closed)) }
   }
 
   private var deadline: Instant? {
@@ -210,7 +211,7 @@ final class EngineCore {
   /// Takes no more streams, and settles the gate when everything that was given over has been delivered, or at `deadline`.
   func drain(until deadline: Instant, gate: Gate<Void>) {
     for service in incoming.keys.sorted() {
-      incoming[service]?.finish()
+      incoming[service]?.continuation.finish()
       node.removeService(service)
     }
     incoming = [:]

@@ -39,9 +39,12 @@ extension Mesh {
 
   private func inbox(_ service: String, _ access: ServiceAccess, datagrams: Bool) -> Messages {
     let box = MessageBox<MeshMessage>(ready: readyList)
-    let isOpen = post { core in core.receive(service, access: access, datagrams: datagrams, box: box) }
+    let key = InboxKey(service: service, isForDatagrams: datagrams)
+    let isOpen = mailbox.post { core in core.receive(key, access: access, box: box) }
     if !isOpen { box.end() }
-    return Messages(box: box)
+    return Messages(box: box) { [mailbox] in
+      mailbox.post { core in core.stopReceiving(key, box: box) }
+    }
   }
 
   /// Waits until the peer has every message that was sent to it before this call.

@@ -11,13 +11,13 @@ extension Mesh {
     let endpoint: SocketAddress?
   }
 
-  static func resolve(_ peers: [Peer]) async throws(MeshError) -> [ResolvedPeer] {
+  static func resolve(_ peers: [Peer]) async throws -> [ResolvedPeer] {
     var resolved: [ResolvedPeer] = []
     for peer in peers {
       var endpoint: SocketAddress?
       if let text = peer.endpoint { endpoint = try await Resolver.resolve(text) }
       if let text = peer.presharedKey, (try? PresharedKey(base64: text)) == nil {
-        throw .invalidPeer("the preshared key of \(peer.publicKey) is not 44 characters of base64")
+        throw MeshError.invalidPeer("the preshared key of \(peer.publicKey) is not 44 characters of base64")
       }
       resolved.append(ResolvedPeer(peer: peer, endpoint: endpoint))
     }

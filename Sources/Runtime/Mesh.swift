@@ -66,7 +66,7 @@ public final class Mesh: Sendable {
   /// The IPv6 address that belongs to the node's key.
   public let derivedAddress: IPAddress
 
-  private let mailbox: Mailbox
+  let mailbox: Mailbox
   let readyList: ReadyList
   private let thread: EngineThread
   private let timestamps: TimestampFile?
@@ -103,19 +103,19 @@ public final class Mesh: Sendable {
     case .any: settings.device.acceptance = .any
     case .predicate(let accepts): settings.device.acceptance = .predicate(accepts)
     }
+    let provider = CipherProvider()
+    let now = MonotonicClock.now
+    var node = Node(
+      privateKey: try Self.copy(identity), configuration: settings, entropy: SystemEntropy(), provider: provider,
+      now: now)
+    publicKey = node.publicKey
+    derivedAddress = node.derivedAddress
+    addresses = configuration.addresses.map(\.description)
+    backends = provider.table.map {
+      MeshStatus.Backend(upTo: $0.upTo == .max ? nil : $0.upTo, backend: $0.backend.rawValue)
+    }
+    for peer in resolved { try Self.list(peer, in: &node, now: now) }
     do throws(SocketError) {
-      let provider = CipherProvider()
-      let now = MonotonicClock.now
-      guard let key = try? identity.privateKey() else { throw .outOfMemory }
-      var node = Node(
-        privateKey: key, configuration: settings, entropy: SystemEntropy(), provider: provider, now: now)
-      publicKey = node.publicKey
-      derivedAddress = node.derivedAddress
-      addresses = configuration.addresses.map(\.description)
-      backends = provider.table.map {
-        MeshStatus.Backend(upTo: $0.upTo == .max ? nil : $0.upTo, backend: $0.backend.rawValue)
-      }
-      do { for peer in resolved { try Self.list(peer, in: &node, now: now) } } catch { throw .outOfMemory }
       let socket = try UDPSocket(port: port)
       self.port = socket.local.port
       let poller = try Poller()
@@ -126,8 +126,8 @@ public final class Mesh: Sendable {
         logger: configuration.logger)
       var waiting: [String: AsyncStream<MeshStream>] = [:]
       for (service, access) in configuration.services {
-        let (streams, continuation) = Self.makeIncoming(service, mailbox)
-        core.serve(service, access: access, continuation)
+        let (streams, incoming) = Self.makeIncoming(service, mailbox)
+        core.serve(service, access: access, incoming)
         waiting[service] = streams
       }
       self.waiting = Mutex(waiting)
@@ -140,6 +140,13 @@ public final class Mesh: Sendable {
       if case .portInUse(let port) = error { throw MeshError.portInUse(port) }
       throw MeshError.system("\(error)")
     }
+  }
+
+  private static func copy(_ identity: Identity) throws(MeshError) -> PrivateKey {
+    guard let key = try? identity.privateKey() else {
+      throw .system("there is no locked memory for a key: raise RLIMIT_MEMLOCK")
+    }
+    return key
   }
 
   deinit {
@@ -199,21 +206,22 @@ public final class Mesh: Sendable {
       mailbox.post { $0.node.setService(service, access: access) }
       return IncomingStreams(streams: streams)
     }
-    let (streams, continuation) = Self.makeIncoming(service, mailbox)
-    if !mailbox.post({ $0.serve(service, access: access, continuation) }) { continuation.finish() }
+    let (streams, incoming) = Self.makeIncoming(service, mailbox)
+    if !mailbox.post({ $0.serve(service, access: access, incoming) }) { incoming.continuation.finish() }
     return IncomingStreams(streams: streams)
   }
 
   private static func makeIncoming(
     _ service: String, _ mailbox: Mailbox
-  ) -> (AsyncStream<MeshStream>, AsyncStream<MeshStream>.Continuation) {
+  ) -> (AsyncStream<MeshStream>, IncomingService) {
     let (streams, continuation) = AsyncStream.makeStream(
       of: MeshStream.self, bufferingPolicy: .bufferingOldest(IncomingStreams.backlog))
-    continuation.onTermination = { reason in
+    let incoming = IncomingService(continuation)
+    continuation.onTermination = { [id = ObjectIdentifier(incoming)] reason in
       guard case .cancelled = reason else { return }
-      mailbox.post { $0.stopServing(service) }
+      mailbox.post { $0.stopServing(service, id) }
     }
-    return (streams, continuation)
+    return (streams, incoming)
   }
 
   // MARK: - Peers

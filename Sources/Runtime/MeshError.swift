@@ -13,10 +13,12 @@ public enum MeshError: Error, Equatable, Sendable {
   case disconnected(PublicKey, DisconnectReason)
   /// The peer has no such service, or not for us.
   case refused(service: String)
-  /// The peer gave the stream up.
+  /// The stream was given up, with this code: by the peer, unless this side did.
   case reset(code: UInt64)
-  /// The stream was finished or given up here.
+  /// The stream was finished or given up here, or only the peer writes to it.
   case notWritable
+  /// Only this side writes to the stream.
+  case notReadable
   /// As many streams are open as the peer allows.
   case tooManyStreams(limit: UInt64)
   /// A message or datagram, in bytes, that is longer than fits.
@@ -28,6 +30,8 @@ public enum MeshError: Error, Equatable, Sendable {
   /// Two tasks read, or two write, the same stream at once.
   case busy
   case invalidPeer(String)
+  /// The name of a service that no service can have.
+  case invalidService(String)
   case portInUse(UInt16)
   /// The state directory cannot be used.
   case state(String)
@@ -44,14 +48,15 @@ extension MeshError: CustomStringConvertible {
     case .plainWireGuard(let key): "peer \(key) is a plain WireGuard peer: it can be pinged by IP, but has no streams"
     case .disconnected(let key, let reason): "the connection to \(key) is over: \(reason.explanation)"
     case .refused(let service): "the peer refused service \"\(service)\": it has none of that name, or not for us"
-    case .reset(let code): "the peer gave the stream up (code \(code))"
-    case .notWritable: "the stream was finished here: nothing more can be written to it"
+    case .reset(let code): "the stream was given up (code \(code))"
+    case .notWritable: "the stream was finished here, or is the peer's alone: nothing can be written to it"
+    case .notReadable: "the stream goes to the peer only: there is nothing to read"
     case .tooManyStreams(let limit): "the peer allows \(limit) open streams and no more"
     case .tooLarge(let bytes, let limit): "\(bytes) bytes are too many: \(limit) fit"
     case .tooManyServices(let limit): "messages go to \(limit) services of a peer and no more"
     case .unsupported(let key, let what): "peer \(key) does not understand \(what): its software is older"
     case .busy: "two tasks use the same direction of a stream at once"
-    case .invalidPeer(let problem): problem
+    case .invalidPeer(let problem), .invalidService(let problem): problem
     case .portInUse(let port): "UDP port \(port) is in use; choose another, or 0 for any"
     case .state(let problem), .system(let problem): problem
     case .closed: "the mesh is closed"

@@ -12,19 +12,37 @@ public struct MeshMessage: Sendable, Equatable {
   }
 }
 
-/// The messages, or the datagrams, of all peers for one service, as they come. The sequence ends when the mesh is closed.
+/// The messages, or the datagrams, of all peers for one service, as they come. The service is open for as long as this
+/// value, or an iterator of it, is held; the sequence ends when the mesh is closed.
 ///
 /// At most 1 MiB and 1,024 messages wait here; more wait with their senders, whose windows stay shut (datagrams are dropped
 /// then). Several tasks may take from it: each message goes to one of them.
 public struct Messages: AsyncSequence, Sendable {
-  let box: MessageBox<MeshMessage>
+  private let subscription: Subscription
 
-  public struct AsyncIterator: AsyncIteratorProtocol {
-    let box: MessageBox<MeshMessage>
-
-    /// - Throws: `CancellationError`.
-    public mutating func next() async throws -> MeshMessage? { try await box.pop() }
+  init(box: MessageBox<MeshMessage>, onEnd: @escaping @Sendable () -> Void) {
+    subscription = Subscription(box: box, onEnd: onEnd)
   }
 
-  public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(box: box) }
+  public struct AsyncIterator: AsyncIteratorProtocol {
+    fileprivate let subscription: Subscription
+
+    /// - Throws: `CancellationError`.
+    public mutating func next() async throws -> MeshMessage? { try await subscription.box.pop() }
+  }
+
+  public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(subscription: subscription) }
+}
+
+/// Lasts as long as somebody may take messages.
+private final class Subscription: Sendable {
+  let box: MessageBox<MeshMessage>
+  private let onEnd: @Sendable () -> Void
+
+  init(box: MessageBox<MeshMessage>, onEnd: @escaping @Sendable () -> Void) {
+    self.box = box
+    self.onEnd = onEnd
+  }
+
+  deinit { onEnd() }
 }

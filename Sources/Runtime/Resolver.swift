@@ -4,27 +4,26 @@ public import MeshPrimitives
 /// Host names to addresses, on a thread of its own: `getaddrinfo` waits.
 public enum Resolver {
   /// Resolves `HOST:PORT` to the first address; addresses need no look-up.
-  /// - Throws: `.invalidPeer` with words for people.
-  public static func resolve(_ endpoint: String) async throws(MeshError) -> SocketAddress {
+  /// - Throws: ``MeshError``: `.invalidPeer` with words for people; `CancellationError`.
+  public static func resolve(_ endpoint: String) async throws -> SocketAddress {
     try await addresses(of: endpoint)[0]
   }
 
   /// All addresses of `HOST:PORT`, at least one, in the order that the system prefers.
-  /// - Throws: `.invalidPeer` with words for people.
-  public static func addresses(of endpoint: String) async throws(MeshError) -> [SocketAddress] {
+  /// - Throws: ``MeshError``: `.invalidPeer` with words for people; `CancellationError`.
+  public static func addresses(of endpoint: String) async throws -> [SocketAddress] {
     if let address = SocketAddress(endpoint) { return [address] }
     guard let colon = endpoint.lastIndex(of: ":"), let port = UInt16(endpoint[endpoint.index(after: colon)...]),
       colon > endpoint.startIndex
-    else { throw .invalidPeer("\"\(endpoint)\" is no endpoint; write HOST:PORT or [IPV6]:PORT") }
+    else { throw MeshError.invalidPeer("\"\(endpoint)\" is no endpoint; write HOST:PORT or [IPV6]:PORT") }
     let host = String(endpoint[..<colon])
     let gate = Gate<[IPAddress]>()
     do {
-      let thread = try EngineThread(name: "pnet-resolver") { gate.settle(.success(lookUp(host))) }
-      let found = try await gate.value()
-      await thread.finished()
-      guard !found.isEmpty else { throw MeshError.invalidPeer("no address is known for the host \"\(host)\"") }
-      return found.map { SocketAddress($0, port: port) }
-    } catch let error as MeshError { throw error } catch { throw .system("\(error)") }
+      _ = try EngineThread(name: "pnet-resolver") { gate.settle(.success(lookUp(host))) }
+    } catch { throw MeshError.system("\(error)") }
+    let found = try await gate.value()
+    guard !found.isEmpty else { throw MeshError.invalidPeer("no address is known for the host \"\(host)\"") }
+    return found.map { SocketAddress($0, port: port) }
   }
 
   private static func lookUp(_ host: String) -> [IPAddress] {

@@ -31,6 +31,9 @@ public final class StreamPipe: Sendable {
     incoming = PipeHalf(limit: limit, isForReading: true)
   }
 
+  /// Bytes that wait for the app's first read at most.
+  private static var unreadLimit: Int { 16_384 }
+
   private func post() {
     if !isPosted.exchange(true, ordering: .acquiringAndReleasing) { ready.post(token) }
   }
@@ -83,6 +86,7 @@ public final class StreamPipe: Sendable {
     var isNews = false
     var failure: StreamFailure?
     let count = incoming.state.withLock { state -> Int? in
+      state.wasRead = true
       let count = state.ring.read(into: &output)
       if count == 0 {
         failure = state.failure
@@ -118,8 +122,10 @@ public final class StreamPipe: Sendable {
     public var outgoing: Int
     /// The app has written all: the end comes behind the outgoing bytes.
     public var isFinished: Bool
-    /// The code that the app gave the stream up with.
+    /// The code that the app gave up writing with.
     public var resetCode: UInt64?
+    /// The code that the app gave up reading with.
+    public var stopCode: UInt64?
     /// Bytes that the app has read since the last visit: the peer may send as many more.
     public var consumed: Int
   }
@@ -133,9 +139,10 @@ public final class StreamPipe: Sendable {
       return Attention(
         outgoing: state.ring.count, isFinished: state.isFinished, resetCode: resetCode, consumed: 0)
     }
-    attention.consumed = incoming.state.withLock { state in
-      defer { state.consumed = 0 }
-      return state.consumed
+    incoming.state.withLock { state in
+      attention.consumed = state.consumed
+      state.consumed = 0
+      if case .reset(let code)? = state.failure { attention.stopCode = code }
     }
     return attention
   }
@@ -152,14 +159,16 @@ public final class StreamPipe: Sendable {
           offered = bytes.byteCount
           return body(bytes)
         }
-        if taken > 0, waiter == nil { waiter = state.waiter.take() }
-        if taken == 0 || taken < offered { return }
+        if taken == 0 || taken < offered { break }
       }
+      // A writer that was woken for every few bytes would cost more than it writes.
+      if state.ring.count <= limit / 2 { waiter = state.waiter.take() }
     }
     waiter?.resume()
   }
 
   /// Lets `body` append what came from the peer where the app will read it, until it appends nothing or there is no room.
+  /// A pipe that the app has never read from takes little: nobody may ever read it.
   ///
   /// `body` runs under the pipe's lock. When there is no room left, the app's next read posts the pipe. After a reset of
   /// the app's nothing is asked for.
@@ -169,7 +178,8 @@ public final class StreamPipe: Sendable {
       guard state.failure == nil else { return }
       while true {
         var offered = 0
-        let added = state.ring.fill(atMost: 65_536) { output in
+        let most = state.wasRead ? 65_536 : max(0, Self.unreadLimit - state.ring.count)
+        let added = state.ring.fill(atMost: most) { output in
           offered = output.freeCapacity
           body(&output)
         }

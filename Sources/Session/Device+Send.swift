@@ -40,6 +40,19 @@ extension Device {
     }
   }
 
+  /// Seals at once what was given to ``send(_:to:at:now:)``, if there is a key: for a peer that is about to be removed, and
+  /// with it what is staged.
+  public mutating func sealStaged(for id: PeerID, now: Instant) {
+    guard let peer = self[id], let pair = peer.current, pair.canSend(at: now) else { return }
+    for (plaintext, address) in peer.staged where outbox.count < Self.outboxCapacity {
+      let message = Array(capacity: plaintext.count + WireGuard.transportOverhead) {
+        append(plaintext.bytes, to: &$0, with: pair, of: peer, now: now)
+      }
+      outbox.append((Transmit(peer: id, destination: address ?? peer.endpoint, kind: .data), message))
+    }
+    peer.staged.removeAll()
+  }
+
   /// Starts a handshake with the peer, unless one was sent less than 5 s ago.
   public mutating func startHandshake(with id: PeerID, now: Instant) {
     guard let peer = self[id] else { return }

@@ -58,6 +58,8 @@ final class NodeLab {
   var sinkDeadline: () -> Instant? = { nil }
   var sinkTimeout: () -> Void = {}
   private(set) var datagrams = 0
+  /// How often the clock moved, or something was due.
+  private(set) var turns = 0
   /// A host that starts again has the key of the old one and other randomness.
   private var created: UInt64 = 0
   private var idleRounds = 0
@@ -190,6 +192,7 @@ final class NodeLab {
       for host in hosts { next = earliest(next, host.deadline) }
       next = earliest(next, sinkDeadline())
       guard let next, next <= instant else { break }
+      turns += 1
       // A deadline that stays in the past would keep an engine awake for ever.
       idleRounds = next > now ? 0 : idleRounds + 1
       precondition(idleRounds < 10_000, "a deadline at \(next) is due again and again at \(now)")

@@ -17,7 +17,10 @@ import Testing
     let accepted = try #require(right.opened().first)
     #expect(right.received[accepted] == [1, 2, 3])
 
+    lab.delays[right.address] = .some(nil)
     left.node.removePeer(left.find(right.key)!, now: lab.now)
+    lab.run(for: .milliseconds(100))
+    lab.delays.removeValue(forKey: right.address)
     _ = try left.node.addPeer(PeerConfiguration(publicKey: right.key, endpoint: right.address), now: lab.now)
     lab.run(for: .seconds(6))
     lab.connect(left, to: right)
@@ -30,5 +33,14 @@ import Testing
     #expect(right.received[accepted] == [1, 2, 3])
     #expect(right.received[try #require(streams.last)] == NodeTests.data(100_000))
     #expect(right.events.contains(.disconnected(right.find(left.key)!, .peerRestarted)))
+  }
+
+  @Test func `a peer that is removed is told`() throws {
+    let (lab, left, right) = try NodeLab.pair()
+    lab.connect(left, to: right)
+    left.node.removePeer(left.find(right.key)!, now: lab.now)
+    lab.run(for: .seconds(1))
+    let reason = CloseReason.closedByPeer(code: .peerRemoved, reason: "")
+    #expect(right.events.contains(.disconnected(right.find(left.key)!, .closed(reason))))
   }
 }

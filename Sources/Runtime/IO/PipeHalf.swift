@@ -13,6 +13,8 @@ final class PipeHalf: Sendable {
     var isBusy = false
     /// The engine found no room: the app's next read is news to it.
     var isEngineBlocked = false
+    /// The app has read, or tried to.
+    var wasRead = false
     /// Bytes that the app has read and the engine was not told of.
     var consumed = 0
   }
