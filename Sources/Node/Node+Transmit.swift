@@ -65,6 +65,7 @@ extension Node {
   ///   - wall: the time of day, for the timestamp of handshakes.
   public mutating func nextTransmit(into output: inout OutputRawSpan, now: Instant, wall: TAI64N) -> Burst? {
     transmitRoom = output.freeCapacity
+    shareMemory()
     while true {
       if let burst = nextFromDevice(into: &output, now: now, wall: wall) { return burst }
       guard readyHead < ready.count else {
@@ -109,6 +110,16 @@ extension Node {
       output.removeAll()
     }
     return nil
+  }
+
+  /// Lets connections that found no memory go on, when others have given some back.
+  mutating func shareMemory() {
+    guard pool.takeRelief() else { return }
+    for case let peer? in peers {
+      guard let connection = peer.connection else { continue }
+      connection.machine.offerRoom()
+      markReady(peer)
+    }
   }
 
   /// What is due to a peer outside its connection.

@@ -15,6 +15,9 @@ struct AckTracker {
   private var floor: UInt64 = 1
   /// Numbers below this are not reported: the peer knows (RFC 9000 §13.2.4).
   private(set) var reportFloor: UInt64 = 1
+  /// The least number that came late, after those above it were reported: our packets below ``lateSince`` did not tell of it.
+  private var late = UInt64.max
+  private var lateSince: UInt64 = 0
   private(set) var largest: UInt64 = 0
   private var largestArrived = Instant(nanoseconds: 0)
   private(set) var ect0: UInt64 = 0
@@ -57,12 +60,16 @@ struct AckTracker {
   }
 
   /// Counts a new packet. `number` must not be a duplicate.
-  mutating func record(_ number: UInt64, asksForAck: Bool, ecn: ECN, now: Instant) {
+  /// - Parameter ownNext: the number of our next packet.
+  mutating func record(_ number: UInt64, asksForAck: Bool, ecn: ECN, ownNext: UInt64, now: Instant) {
     let inOrder = number == largest &+ 1
     received.insert(number..<number &+ 1)
     if number > largest {
       largest = number
       largestArrived = now
+    } else {
+      late = min(late, number)
+      lateSince = ownNext
     }
     if number < reportFloor { reportFloor = number }
     if received.count > Self.mostRanges {
@@ -106,9 +113,10 @@ struct AckTracker {
     deadline = nil
   }
 
-  /// The peer knows that all up to `number` was reported.
-  mutating func confirmed(through number: UInt64) {
-    reportFloor = max(reportFloor, min(number, largest) &+ 1)
+  /// The peer has our packet `own`, which reported all up to `number` that had come until then.
+  mutating func confirmed(through number: UInt64, by own: UInt64) {
+    if own >= lateSince { late = .max }
+    reportFloor = max(reportFloor, min(min(number, largest) &+ 1, late))
   }
 
   mutating func handleTimeout(now: Instant) {

@@ -3,12 +3,15 @@
 /// Only a window of the stream has chunks: from ``release(below:to:)`` up to what was written. The chunk of offset `o` is
 /// `o / 4096`, and its place in the ring is that number modulo the size of the ring: nothing moves when the window does.
 struct ChunkChain {
+  private let direction: ChunkPool.Direction
   private var ring: [Chunk?] = []
   /// The chunk numbers that may have a chunk.
   private var first: UInt64 = 0
   private var end: UInt64 = 0
   /// The chain is empty and `first` holds nevertheless.
   private var anchored = false
+
+  init(_ direction: ChunkPool.Direction) { self.direction = direction }
 
   var isEmpty: Bool { first == end }
 
@@ -21,12 +24,12 @@ struct ChunkChain {
   ///
   /// `offset` must not lie below the last ``release(below:to:)``, nor so far above that the ring grows out of reason: the
   /// caller checks both against its window.
-  mutating func write(_ bytes: RawSpan, at offset: UInt64, from pool: ChunkPool, for purpose: ChunkPool.Purpose) -> Bool
-  {
+  /// - Parameter ahead: whether something is missing in front of the bytes.
+  mutating func write(_ bytes: RawSpan, at offset: UInt64, from pool: ChunkShare, ahead: Bool = false) -> Bool {
     guard bytes.byteCount > 0 else { return true }
     let low = offset >> Self.shift
     let high = (offset &+ UInt64(bytes.byteCount) &- 1) >> Self.shift
-    guard prepare(low...high, from: pool, for: purpose) else { return false }
+    guard prepare(low...high, from: pool, ahead: ahead) else { return false }
     var position = Int(offset & Self.mask)
     var done = 0
     var number = low
@@ -41,17 +44,15 @@ struct ChunkChain {
   }
 
   /// Bytes that can be written at `end`, where the last write ended, before the pool has no more for it.
-  func room(at end: UInt64, in pool: ChunkPool, for purpose: ChunkPool.Purpose) -> Int {
+  func room(at end: UInt64, in pool: ChunkShare) -> Int {
     let used = Int(end & Self.mask)
     let tail = used == 0 || isEmpty ? 0 : ChunkPool.chunkSize - used
-    let fresh = pool.room(for: purpose) << ChunkPool.chunkShift
+    let fresh = pool.room(direction) << ChunkPool.chunkShift
     // A chain that was emptied in the middle of a chunk begins with the rest of one.
     return tail + (isEmpty ? max(0, fresh - used) : fresh)
   }
 
-  private mutating func prepare(
-    _ numbers: ClosedRange<UInt64>, from pool: ChunkPool, for purpose: ChunkPool.Purpose
-  ) -> Bool {
+  private mutating func prepare(_ numbers: ClosedRange<UInt64>, from pool: ChunkShare, ahead: Bool) -> Bool {
     if isEmpty, !anchored {
       first = numbers.lowerBound
       end = first
@@ -62,10 +63,10 @@ struct ChunkChain {
     var missing = 0
     for number in numbers where number >= end || ring[slot(number)] == nil { missing &+= 1 }
     guard missing > 0 else { return true }
-    guard missing <= pool.room(for: purpose) else { return false }
+    guard missing <= pool.room(direction, ahead: ahead) else { return false }
     end = newEnd
     anchored = false
-    for number in numbers where ring[slot(number)] == nil { ring[slot(number)] = pool.take() }
+    for number in numbers where ring[slot(number)] == nil { ring[slot(number)] = pool.take(direction) }
     return true
   }
 
@@ -104,12 +105,12 @@ struct ChunkChain {
   }
 
   /// Gives back every chunk that lies wholly below `offset`.
-  mutating func release(below offset: UInt64, to pool: ChunkPool) {
+  mutating func release(below offset: UInt64, to pool: ChunkShare) {
     let keep = offset >> Self.shift
     while first < end, first < keep {
       let place = slot(first)
       if let chunk = ring[place] {
-        pool.give(chunk)
+        pool.give(chunk, direction)
         ring[place] = nil
       }
       first &+= 1
@@ -117,7 +118,7 @@ struct ChunkChain {
   }
 
   /// Gives back all chunks.
-  mutating func releaseAll(to pool: ChunkPool) {
+  mutating func releaseAll(to pool: ChunkShare) {
     release(below: .max, to: pool)
     // A window that ends in the last chunk number of all is out of reach: offsets end at 2^62.
   }

@@ -1,19 +1,27 @@
 /// A capped supply of 4 KiB chunks that the stream buffers of all connections of a node share.
 ///
-/// Chunks that come back are kept for the next taker up to `retained` bytes; the rest is freed at once. Taking and giving
-/// back a kept chunk allocates nothing. Bytes to send take at most half of it. Not thread-safe: it belongs to the thread that owns the node.
+/// Bytes to send take at most half of it, received ones three quarters: neither can shut out the other. Connections take by
+/// way of a ``ChunkShare``. Chunks that come back are kept for the next taker up to `retained` bytes; the rest is freed at
+/// once. Taking and giving back a kept chunk allocates nothing. Not thread-safe: it belongs to the thread that owns the node.
 public final class ChunkPool {
   /// Bytes in a chunk.
   public static let chunkSize = 1 << chunkShift
   static let chunkShift = 12
 
+  /// Which way the bytes of a chunk go.
+  enum Direction { case sending, receiving }
+
   /// The most chunks that may be out at once.
   public let capacity: Int
   // Nothing reaches them while they are being changed; the checks for that at run time, for each chunk, are off.
-  @exclusivity(unchecked) private var taken = 0
+  @exclusivity(unchecked) private var sending = 0
+  @exclusivity(unchecked) private var receiving = 0
   @exclusivity(unchecked) private var idle: [Chunk] = []
+  /// Chunks that must come back before those who had bytes to send, and found no room, are told; 0: nobody did.
+  @exclusivity(unchecked) private var awaited = 0
+  private var isRelieved = false
   /// Chunks that are out now.
-  public var used: Int { unsafe taken }
+  public var used: Int { unsafe sending + receiving }
   /// The most chunks that were out at once since the pool was made.
   public private(set) var highWater = 0
   private let retained: Int
@@ -38,38 +46,41 @@ public final class ChunkPool {
     unsafe idle = []
   }
 
-  /// What chunks are taken for. What frees memory in the end goes before what waits for it: were the pool full of bytes to
-  /// send, nothing could be received, neither here nor by a peer in the same state.
-  enum Purpose {
-    /// Bytes to send: at most half of the pool.
-    case sending
-    /// Received bytes behind a gap: all but an eighth.
-    case ahead
-    /// Received bytes that can be read.
-    case inOrder
+  /// Whether chunks have come back since somebody who had bytes to send found none: then every connection that takes from
+  /// the pool is to be told (``Connection/offerRoom()``). `true` once.
+  public func takeRelief() -> Bool {
+    defer { isRelieved = false }
+    return isRelieved
   }
 
-  /// Chunks that can be taken for `purpose`.
-  func room(for purpose: Purpose) -> Int {
-    let reserve =
-      switch purpose {
-      case .sending: capacity / 2
-      case .ahead: capacity / 8
-      case .inOrder: 0
-      }
-    return max(0, capacity - reserve - used)
+  func noteShortage() {
+    if unsafe awaited == 0 { unsafe awaited = min(16, max(1, capacity / 16)) }
+  }
+
+  /// Chunks that nobody has, of those for one direction.
+  func room(_ direction: Direction) -> Int {
+    let most = unsafe direction == .sending ? capacity / 2 - sending : capacity - capacity / 4 - receiving
+    return max(0, min(most, capacity - used))
   }
 
   /// A chunk of undefined content, or `nil` at the cap.
-  func take() -> Chunk? {
+  func take(_ direction: Direction) -> Chunk? {
     guard used < capacity else { return nil }
-    unsafe taken += 1
+    if direction == .sending { unsafe sending += 1 } else { unsafe receiving += 1 }
     if used > highWater { highWater = used }
     return unsafe idle.popLast() ?? Chunk()
   }
 
-  func give(_ chunk: Chunk) {
-    unsafe taken -= 1
+  func give(_ chunk: Chunk, _ direction: Direction) {
+    if direction == .sending {
+      unsafe sending -= 1
+      if unsafe awaited > 0 {
+        unsafe awaited = sending == 0 ? 0 : awaited - 1
+        if unsafe awaited == 0 { isRelieved = true }
+      }
+    } else {
+      unsafe receiving -= 1
+    }
     if unsafe idle.count < retained { unsafe idle.append(chunk) } else { chunk.deallocate() }
   }
 }

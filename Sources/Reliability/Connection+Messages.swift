@@ -36,9 +36,11 @@ extension Connection {
   public var longestMessage: Int {
     guard configuration.peer.message > 0 else { return 0 }
     // What a lane may never reserve cannot be begun.
-    let window = configuration.peer.data - controlReserve
+    // The peer tells of room as soon as a quarter of its window was read.
+    let window = (configuration.peer.data - controlReserve) / 4 * 3
     let fits = window > IncomingMessage.overhead ? window - IncomingMessage.overhead : 0
-    return Int(clamping: min(configuration.peer.message, fits, UInt64(max(0, configuration.messageBuffer - 1))))
+    let buffer = max(0, min(configuration.messageBuffer, pool.mostToSend) - 1)
+    return Int(clamping: min(configuration.peer.message, fits, UInt64(buffer)))
   }
 
   /// Takes a whole message for delivery, once, whatever is lost.
@@ -58,6 +60,7 @@ extension Connection {
       message, on: find(channel), ordered: ordered, limit: configuration.messageBuffer, pool: pool)
     guard taken else {
       messages[channel.lane.index].wantsWritable = true
+      if messages[channel.lane.index].isStarving { pool.noteShortage() }
       throw .full
     }
     markMessagesReady(channel.lane)
@@ -116,11 +119,15 @@ extension Connection {
     let lane = Lane(of: frame)
     let range = frame.offset..<frame.offset &+ UInt64(frame.length)
     messages[lane.index].acknowledge(range, bindsChannel: frame.fin, pool: pool)
-    if messages[lane.index].wantsWritable, messages[lane.index].buffered <= configuration.messageBuffer / 4 * 3 {
-      messages[lane.index].wantsWritable = false
-      events.append(.messagesWritable(lane))
-    }
+    offerRoomForMessages(on: lane)
     reportDelivered()
+  }
+
+  mutating func offerRoomForMessages(on lane: Lane) {
+    guard messages[lane.index].wantsWritable, messages[lane.index].buffered <= configuration.messageBuffer / 4 * 3
+    else { return }
+    messages[lane.index].wantsWritable = false
+    events.append(.messagesWritable(lane))
   }
 
   /// The peer knows what the number of a channel stands for.

@@ -57,7 +57,7 @@ extension Connection {
     counters.packetsReceived += 1
     lastReceived = now
     newestAsked = asksForAck && number > acks.largest
-    acks.record(number, asksForAck: asksForAck, ecn: ecn, now: now)
+    acks.record(number, asksForAck: asksForAck, ecn: ecn, ownNext: sent.next, now: now)
     if asksForAck { trimAt = now.advanced(nanoseconds: Self.quietTime) }
     return .accepted(hasForeignFrames: hasForeignFrames)
   }

@@ -111,7 +111,7 @@ extension Connection {
       arrival.marked += 1
       path.markedArrived = true
     }
-    if packet.acknowledges > 0 { acks.confirmed(through: packet.acknowledges) }
+    if packet.acknowledges > 0 { acks.confirmed(through: packet.acknowledges, by: number) }
     arrived(packet.frame, into: &arrival.run)
     var more = packet.more
     while more >= 0 {

@@ -62,7 +62,7 @@ extension Connection {
       hasContent = findContent()
     }
     let mayAsk = probes > 0 || hasContent && mayFly(output.freeCapacity, now: now)
-    guard mayAsk || acks.isDue else { return false }
+    guard mayAsk || acks.isDue && acks.hasReport else { return false }
 
     let before = output.byteCount
     if skipper.skips(sent.next) { sent.append(SentPacket(state: .acknowledged, isSkipped: true)) }
@@ -72,12 +72,15 @@ extension Connection {
     PacketWriter.writeNumber(number, to: &output)
     writeAck(into: &output, alone: !mayAsk, packet: &packet, now: now)
     if mayAsk { writeContent(into: &output, packet: &packet, now: now) }
-    // What was to be sent can turn out to be too long for any packet: then there is nothing but the number.
-    if packet.frame.kind == .none,
-      probes > 0 || silentPackets >= Self.mostSilentPackets || packet.acknowledges == 0 || mustTryMarks(now)
-    {
-      PacketWriter.writePing(to: &output)
-      packet.asksForAck = true
+    if packet.frame.kind == .none {
+      if probes > 0 || silentPackets >= Self.mostSilentPackets || mustTryMarks(now) {
+        PacketWriter.writePing(to: &output)
+        packet.asksForAck = true
+      } else if packet.acknowledges == 0 {
+        // What was to be sent does not fit into a packet of this size: there is nothing but the number.
+        output.removeLast(output.byteCount - before)
+        return false
+      }
     }
     record(&packet, bytes: output.byteCount - before, now: now)
     return true
@@ -206,6 +209,8 @@ extension Connection {
             if credit(lane) > 0 { return true }
             if !stream.isBlockedByConnection {
               stream.isBlockedByConnection = true
+              // Only a larger window empties the list: streams that end meanwhile must not pile up.
+              if blockedByConnection.count >= 2 * table.count { blockedByConnection.removeAll(where: \.isRemoved) }
               blockedByConnection.append(stream)
             }
           case .nothing: break

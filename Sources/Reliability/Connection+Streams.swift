@@ -46,7 +46,10 @@ extension Connection {
     guard stream.isWritable, !stream.isFinishing, stream.resetCode == nil else { throw .notWritable }
     let limit = min(sendLimit, stream.send.buffered - stream.send.unsent + Self.mostUnsent)
     let count = stream.send.write(bytes, limit: limit, from: pool)
-    if count < bytes.byteCount { stream.wantsWritable = true }
+    if count < bytes.byteCount {
+      stream.wantsWritable = true
+      if stream.send.buffered < limit { starve(stream) }
+    }
     if count > 0 { markReady(stream) }
     return count
   }
@@ -57,6 +60,28 @@ extension Connection {
   /// Bytes of a stream that wait to be sent for the first time: enough for a few bursts. More would be no faster, and would
   /// have left the processor's cache when their turn comes.
   private static var mostUnsent: Int { 256 << 10 }
+
+  /// The pool has no memory for what the stream was to take. Its own acknowledgements may never come.
+  private mutating func starve(_ stream: Stream) {
+    pool.noteShortage()
+    guard !stream.isStarving else { return }
+    stream.isStarving = true
+    starving.append(stream)
+  }
+
+  /// To be called when the pool has room again (``ChunkPool/takeRelief()``): whoever found none is told by events.
+  public mutating func offerRoom() {
+    guard case .open = state else { return }
+    for stream in starving {
+      stream.isStarving = false
+      if !stream.isRemoved { offerRoom(in: stream) }
+    }
+    starving.removeAll(keepingCapacity: true)
+    for lane in Lane.allCases where messages[lane.index].isStarving {
+      messages[lane.index].isStarving = false
+      offerRoomForMessages(on: lane)
+    }
+  }
 
   /// Tells the application that there is room again, when it waits for that and it is worth its while.
   mutating func offerRoom(in stream: Stream) {

@@ -39,7 +39,7 @@ public struct Connection: ~Copyable {
   public static let smallestCapacity = 512
 
   let configuration: Configuration
-  let pool: ChunkPool
+  let pool: ChunkShare
   let maximumAckDelay: Int64
   var state = State.open
   var table: StreamTable
@@ -92,6 +92,8 @@ public struct Connection: ~Copyable {
   /// The application waits for the peer to have every message.
   var wantsDelivered = false
   var blockedByConnection: [Stream] = []
+  /// Streams that found no memory for what they were to take.
+  var starving: [Stream] = []
   var controlList = Ring<Stream>()
   var needsMaxData = false
   var needsMaxStreams = false
@@ -136,7 +138,7 @@ public struct Connection: ~Copyable {
       (1...PacketLimits.maxNumber).contains(configuration.firstNumber), "a packet's number is 1 to 2^62 - 1")
     precondition(configuration.packetsPerAck >= 1, "at least one packet per acknowledgement")
     self.configuration = configuration
-    self.pool = pool
+    self.pool = ChunkShare(of: pool)
     maximumAckDelay = max(0, min(configuration.maximumAckDelay.wholeNanoseconds, 1_000_000_000))
     table = StreamTable(opensOdd: opensOddStreams, local: configuration.local, peer: configuration.peer)
     acks = AckTracker(every: configuration.packetsPerAck, maximumDelay: maximumAckDelay)
@@ -201,7 +203,7 @@ public struct Connection: ~Copyable {
   }
 
   /// Whether there is something to say, apart from whether it may be said now.
-  public mutating func wantsToSend() -> Bool { findContent() || probes > 0 || acks.isDue }
+  public mutating func wantsToSend() -> Bool { findContent() || probes > 0 || acks.isDue && acks.hasReport }
 
   /// How the packets that ``nextPacket(into:now:)`` makes now are to be marked.
   public var outgoingECN: ECN { path.outgoingECN }
@@ -266,6 +268,7 @@ public struct Connection: ~Copyable {
     }
     controlList.removeAll()
     blockedByConnection = []
+    starving = []
     sent = SentPackets(from: sent.next)
     ackedNumbers = RangeSet()
     bytesInFlight = 0

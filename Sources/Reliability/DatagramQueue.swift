@@ -13,7 +13,7 @@ final class DatagramQueue {
   /// The most bytes that wait.
   static let mostBytes = 256 << 10
 
-  private var chain = ChunkChain()
+  private var chain = ChunkChain(.sending)
   private var start: UInt64 = 0
   private var end: UInt64 = 0
   private var entries = Ring<Entry>()
@@ -28,11 +28,11 @@ final class DatagramQueue {
   subscript(index: Int) -> Entry? { index < entries.count ? entries[index] : nil }
 
   /// Takes a datagram; returns `false`, and counts it, when there is no memory.
-  func append(_ bytes: RawSpan, on channel: OutgoingChannel, pool: ChunkPool) -> Bool {
+  func append(_ bytes: RawSpan, on channel: OutgoingChannel, pool: ChunkShare) -> Bool {
     while !entries.isEmpty, entries.count >= Self.most || Int(end - start) + bytes.byteCount > Self.mostBytes {
       dropFirst(pool: pool)
     }
-    guard chain.write(bytes, at: end, from: pool, for: .sending) else {
+    guard chain.write(bytes, at: end, from: pool) else {
       dropped += 1
       return false
     }
@@ -42,25 +42,25 @@ final class DatagramQueue {
   }
 
   /// Gives the first one up.
-  func dropFirst(pool: ChunkPool) {
+  func dropFirst(pool: ChunkShare) {
     dropped += 1
     removeFirst(pool: pool)
   }
 
   /// Appends the bytes of the first one, and forgets it.
-  func takeFirst(into output: inout OutputRawSpan, pool: ChunkPool) {
+  func takeFirst(into output: inout OutputRawSpan, pool: ChunkShare) {
     guard let first else { return }
     chain.read(first.size, at: start, into: &output)
     removeFirst(pool: pool)
   }
 
-  private func removeFirst(pool: ChunkPool) {
+  private func removeFirst(pool: ChunkShare) {
     guard let first = entries.popFirst() else { return }
     start &+= UInt64(first.size)
     if start == end { chain.releaseAll(to: pool) } else { chain.release(below: start, to: pool) }
   }
 
-  func discard(pool: ChunkPool) {
+  func discard(pool: ChunkShare) {
     chain.releaseAll(to: pool)
     entries.removeAll()
     start = end

@@ -11,7 +11,7 @@ struct Inbox {
   /// Holders of messages that are kept for others.
   private static let mostSpare = 16
 
-  private var chain = ChunkChain()
+  private var chain = ChunkChain(.receiving)
   private var start: UInt64 = 0
   private var end: UInt64 = 0
   private var entries = Ring<Entry>()
@@ -28,8 +28,8 @@ struct Inbox {
   var firstSize: Int? { entries.first?.size }
 
   /// Copies one that came whole. Returns `false` when there is no memory.
-  mutating func append(_ bytes: RawSpan, pool: ChunkPool) -> Bool {
-    guard chain.write(bytes, at: end, from: pool, for: .inOrder) else { return false }
+  mutating func append(_ bytes: RawSpan, pool: ChunkShare) -> Bool {
+    guard chain.write(bytes, at: end, from: pool) else { return false }
     end &+= UInt64(bytes.byteCount)
     self.bytes += bytes.byteCount
     entries.append(Entry(size: bytes.byteCount, assembled: nil))
@@ -45,7 +45,7 @@ struct Inbox {
   /// Moves the first one to `output`, which has room for it. Returns its size; `nil` when there is none.
   /// - Parameter emptied: gets what held it, if something did.
   mutating func takeFirst(
-    into output: inout OutputRawSpan, pool: ChunkPool, emptied: inout [IncomingMessage]
+    into output: inout OutputRawSpan, pool: ChunkShare, emptied: inout [IncomingMessage]
   ) -> Int? {
     guard let first = entries.popFirst() else { return nil }
     bytes -= first.size
@@ -60,7 +60,7 @@ struct Inbox {
     return first.size
   }
 
-  mutating func discard(pool: ChunkPool) {
+  mutating func discard(pool: ChunkShare) {
     while let entry = entries.popFirst() { entry.assembled?.buffer.discard(pool: pool) }
     chain.releaseAll(to: pool)
     start = end

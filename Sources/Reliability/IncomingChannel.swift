@@ -31,12 +31,12 @@ final class IncomingChannel {
   }
 
   /// Gives up what waits for its turn.
-  func discardHeld(pool: ChunkPool) {
+  func discardHeld(pool: ChunkShare) {
     for sequence in held.keys.sorted() { held[sequence]?.buffer.discard(pool: pool) }
     held = [:]
   }
 
-  func discard(pool: ChunkPool) {
+  func discard(pool: ChunkShare) {
     discardHeld(pool: pool)
     messages.discard(pool: pool)
     datagrams.discard(pool: pool)
@@ -53,6 +53,8 @@ struct IncomingChannels {
   private(set) var all: [IncomingChannel] = []
   /// By the peer's number, from 1 on.
   private var byNumber: [IncomingChannel?] = []
+  /// Those without a number, by name: a peer that names its services in each frame must not make look-ups slow.
+  private var byName: [[UInt8]: IncomingChannel] = [:]
 
   subscript(id: InboxID) -> IncomingChannel? { id.channel < all.count ? all[id.channel] : nil }
 
@@ -69,12 +71,13 @@ struct IncomingChannels {
         return known
       }
       guard !service.isEmpty else { throw .contradictoryChannel(number) }
-    } else if let known = all.first(where: { $0.number == 0 && $0.isNamed(service) }) {
-      return known
     }
+    let name = [UInt8](copying: service)
+    if number == 0, let known = byName[name] { return known }
     guard all.count < 2 * OutgoingChannel.most else { throw .tooManyChannels(limit: 2 * OutgoingChannel.most) }
-    let channel = IncomingChannel(index: all.count, number: number, service: [UInt8](copying: service))
+    let channel = IncomingChannel(index: all.count, number: number, service: name)
     all.append(channel)
+    if number == 0 { byName[name] = channel }
     if number > 0 {
       while byNumber.count <= Int(number) { byNumber.append(nil) }
       byNumber[Int(number)] = channel

@@ -48,15 +48,20 @@ final class MessageQueue {
   var isBlockedByConnection = false
   /// A message found no room.
   var wantsWritable = false
+  /// It found none in the pool.
+  var isStarving = false
 
   /// Bytes held, with one for each message.
   var buffered: Int { buffer.buffered }
   var isEmpty: Bool { entries.isEmpty }
 
   /// Takes a whole message. Returns `false`, and has done nothing, when there is no room for it.
-  func append(_ message: RawSpan, on channel: OutgoingChannel, ordered: Bool, limit: Int, pool: ChunkPool) -> Bool {
+  func append(_ message: RawSpan, on channel: OutgoingChannel, ordered: Bool, limit: Int, pool: ChunkShare) -> Bool {
     let needed = message.byteCount + 1
-    guard buffer.room(limit: limit, in: pool) >= needed else { return false }
+    guard buffer.room(limit: limit, in: pool) >= needed else {
+      isStarving = buffer.buffered + needed <= limit
+      return false
+    }
     let start = buffer.end
     guard buffer.write(message, limit: limit, from: pool) == message.byteCount,
       buffer.write(Self.terminator.bytes, limit: limit, from: pool) == 1
@@ -108,7 +113,7 @@ final class MessageQueue {
   func read(_ range: Range<UInt64>, into output: inout OutputRawSpan) { buffer.read(range, into: &output) }
 
   /// The peer has `range`; `bindsChannel`: and the name that came with it.
-  func acknowledge(_ range: Range<UInt64>, bindsChannel: Bool, pool: ChunkPool) {
+  func acknowledge(_ range: Range<UInt64>, bindsChannel: Bool, pool: ChunkShare) {
     guard range.upperBound > buffer.start else { return }
     if bindsChannel, range.lowerBound >= entries[0].start { entries[find(range.lowerBound)].channel.isBound = true }
     buffer.acknowledge(range, pool: pool)
@@ -132,7 +137,7 @@ final class MessageQueue {
     return low
   }
 
-  func discard(pool: ChunkPool) {
+  func discard(pool: ChunkShare) {
     buffer.discard(pool: pool)
     entries.removeAll()
     unsent = 0

@@ -6,7 +6,7 @@ struct ReceiveBuffer {
     case noRoom
   }
 
-  private var chain = ChunkChain()
+  private var chain = ChunkChain(.receiving)
   /// What came beyond ``contiguous``.
   private var islands = RangeSet()
   /// Bytes below were read.
@@ -22,10 +22,10 @@ struct ReceiveBuffer {
   var gaps: Int { islands.count }
 
   /// Stores `bytes`. What came before or was read already is ignored. The caller has checked the offset against the window.
-  mutating func insert(_ bytes: RawSpan, at offset: UInt64, mostGaps: Int, pool: ChunkPool) -> Outcome {
+  mutating func insert(_ bytes: RawSpan, at offset: UInt64, mostGaps: Int, pool: ChunkShare) -> Outcome {
     let end = offset &+ UInt64(bytes.byteCount)
     if offset == contiguous, islands.isEmpty {
-      guard chain.write(bytes, at: offset, from: pool, for: .inOrder) else { return .noRoom }
+      guard chain.write(bytes, at: offset, from: pool) else { return .noRoom }
       contiguous = end
       highest = max(highest, end)
       return .accepted
@@ -39,8 +39,7 @@ struct ReceiveBuffer {
     var outcome = Outcome.accepted
     while from < end, let gap = islands.firstGap(in: from..<end) {
       let piece = bytes.extracting(Int(gap.lowerBound &- offset)..<Int(gap.upperBound &- offset))
-      let purpose = gap.lowerBound == contiguous ? ChunkPool.Purpose.inOrder : .ahead
-      guard chain.write(piece, at: gap.lowerBound, from: pool, for: purpose) else {
+      guard chain.write(piece, at: gap.lowerBound, from: pool, ahead: gap.lowerBound > contiguous) else {
         outcome = .noRoom
         break
       }
@@ -58,7 +57,7 @@ struct ReceiveBuffer {
   private var isEmpty: Bool { chain.isEmpty }
 
   /// Moves up to `output.freeCapacity` bytes to `output`. Returns how many.
-  mutating func read(into output: inout OutputRawSpan, pool: ChunkPool) -> Int {
+  mutating func read(into output: inout OutputRawSpan, pool: ChunkShare) -> Int {
     let count = min(readable, output.freeCapacity)
     guard count > 0 else { return 0 }
     chain.read(count, at: position, into: &output)
@@ -68,7 +67,7 @@ struct ReceiveBuffer {
   }
 
   /// Drops all bytes that were not read, and counts them as read.
-  mutating func discard(pool: ChunkPool) {
+  mutating func discard(pool: ChunkShare) {
     chain.releaseAll(to: pool)
     islands.removeAll()
     contiguous = highest

@@ -4,7 +4,7 @@
 ///       | acked, lost, |   not sent yet    |
 ///       | or in flight |                   |
 struct SendBuffer {
-  private var chain = ChunkChain()
+  private var chain = ChunkChain(.sending)
   /// Bytes below were acknowledged, and are gone.
   private(set) var start: UInt64 = 0
   /// Bytes below were sent at least once.
@@ -22,14 +22,14 @@ struct SendBuffer {
   var isFullyAcknowledged: Bool { start == end }
 
   /// Bytes that ``write(_:limit:from:)`` would take.
-  func room(limit: Int, in pool: ChunkPool) -> Int {
-    min(max(0, limit - buffered), chain.room(at: end, in: pool, for: .sending))
+  func room(limit: Int, in pool: ChunkShare) -> Int {
+    min(max(0, limit - buffered), chain.room(at: end, in: pool))
   }
 
   /// Copies as much of `bytes` as `limit` bytes in the buffer and the pool allow. Returns how much.
-  mutating func write(_ bytes: RawSpan, limit: Int, from pool: ChunkPool) -> Int {
+  mutating func write(_ bytes: RawSpan, limit: Int, from pool: ChunkShare) -> Int {
     let count = min(bytes.byteCount, room(limit: limit, in: pool))
-    guard count > 0, chain.write(bytes.extracting(0..<count), at: end, from: pool, for: .sending) else { return 0 }
+    guard count > 0, chain.write(bytes.extracting(0..<count), at: end, from: pool) else { return 0 }
     end &+= UInt64(count)
     return count
   }
@@ -48,7 +48,7 @@ struct SendBuffer {
   }
 
   /// The peer has `range`.
-  mutating func acknowledge(_ range: Range<UInt64>, pool: ChunkPool) {
+  mutating func acknowledge(_ range: Range<UInt64>, pool: ChunkShare) {
     guard range.upperBound > start else { return }
     if !lost.isEmpty { lost.remove(range) }
     if range.lowerBound <= start {
@@ -74,7 +74,7 @@ struct SendBuffer {
   }
 
   /// Drops everything: the stream was reset.
-  mutating func discard(pool: ChunkPool) {
+  mutating func discard(pool: ChunkShare) {
     chain.releaseAll(to: pool)
     acked.removeAll()
     lost.removeAll()

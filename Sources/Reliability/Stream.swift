@@ -52,6 +52,8 @@ final class Stream {
   var peerStopCode: ErrorCode?
   /// A write found the buffer full.
   var wantsWritable = false
+  /// A write found the pool empty.
+  var isStarving = false
 
   // Receiving.
   var receive: ReceiveBuffer {

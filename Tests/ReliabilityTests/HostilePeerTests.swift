@@ -394,7 +394,7 @@ final class Victim {
   }
 
   @Test func `an exhausted pool makes packets count as not received`() throws {
-    let victim = Victim(pool: 16_384)
+    let victim = Victim(pool: 20_480)
     var outcomes: [PacketOutcome] = []
     for index in 0..<20 as Range<UInt64> {
       outcomes.append(

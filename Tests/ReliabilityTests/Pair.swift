@@ -23,6 +23,9 @@ final class Pair {
   /// Streams with something to read, and opened by the peer, by side.
   var openedA: [StreamID] = []
   var openedB: [StreamID] = []
+  /// How often each stream was said to have room again.
+  var writableA: [StreamID: Int] = [:]
+  var writableB: [StreamID: Int] = [:]
   var packets = 0
   /// Called with each message that leaves.
   var onPacket: ((Side, [UInt8]) -> Void)?
@@ -66,13 +69,17 @@ final class Pair {
       deliver(arrival.bytes, to: .a, ecn: arrival.ecn)
       moved = true
     }
+    if poolA.takeRelief() { a.offerRoom() }
+    if poolB.takeRelief() { b.offerRoom() }
     while let event = a.nextEvent() {
       eventsA.append(event)
       if case .streamOpened(let id, _) = event { openedA.append(id) }
+      if case .writable(let id) = event { writableA[id, default: 0] += 1 }
     }
     while let event = b.nextEvent() {
       eventsB.append(event)
       if case .streamOpened(let id, _) = event { openedB.append(id) }
+      if case .writable(let id) = event { writableB[id, default: 0] += 1 }
     }
     return moved
   }
@@ -204,16 +211,24 @@ final class Transfer {
     self.salt = salt
   }
 
+  /// So many events must have told of room before the next write.
+  private var awaited = 0
+  private var writableEvents: Int { (from == .a ? pair.writableA : pair.writableB)[id] ?? 0 }
+  private var mayWrite: Bool { writableEvents >= awaited }
+
   var to: Pair.Side { from == .a ? .b : .a }
 
   /// Writes and reads what is possible. Returns whether anything was.
   func work() -> Bool {
     var worked = false
-    while written < size {
+    while written < size, mayWrite {
       let bytes = pattern(salt, written..<min(size, written + chunk))
-      guard let count = try? pair.write(from, bytes, to: id), count > 0 else { break }
+      let events = writableEvents
+      guard let count = try? pair.write(from, bytes, to: id) else { break }
       written += count
-      worked = true
+      // After less than all, only an event says that there is room again.
+      if count < bytes.count { awaited = events + 1 }
+      if count > 0 { worked = true }
     }
     if written == size, !isFinished {
       isFinished = true
