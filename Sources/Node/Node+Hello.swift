@@ -19,6 +19,7 @@ extension Node {
         markReady(peer)
       case .handshakeFailed(let id):
         guard let peer = self[id] else { continue }
+        peer.egress = nil
         giveUpConnecting(peer)
       case .strangerAdded(let id, let key):
         store(NodePeer(id: id, publicKey: key, isStranger: true, incarnation: incarnation, firstNumber: firstNumber))

@@ -65,13 +65,8 @@ extension Node {
     guard header.totalLength <= min(configuration.mtu, Self.largestEcho) else { return drops.count(.noDestination) }
     var packet = payload._mutatingExtracting(0..<header.totalLength)
     guard EchoResponder.answer(&packet) else { return drops.count(.noDestination) }
+    guard enqueue(packet.bytes, ecn: header.ecn, for: peer, now: now) else { return drops.count(.queueFull) }
     echoesAnswered &+= 1
-    let padding = WireGuard.paddedSize(of: header.totalLength, mtu: configuration.mtu) - header.totalLength
-    let reply = Array(capacity: header.totalLength + padding) {
-      $0.append(packet.bytes)
-      $0.append(zeros: padding)
-    }
-    device.send(reply.bytes, to: peer.id, now: now)
   }
 
   // MARK: - Packets

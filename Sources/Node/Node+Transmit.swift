@@ -131,26 +131,54 @@ extension Node {
     if peer.isConnected { sendProbes(to: peer, now: now) }
   }
 
-  /// Fills `output` with packets of the peer's connection, all of one size but the last.
+  /// Fills `output` with datagrams for the peer, all of one size but the last: from its connection, or from what waits beside
+  /// it, in turn.
   private mutating func nextBurst(to peer: NodePeer, into output: inout OutputRawSpan, now: Instant) -> Burst? {
-    guard peer.isConnected, let connection = peer.connection else { return nil }
+    let queue = peer.egress.flatMap { $0.isEmpty ? nil : $0 }
+    guard peer.isConnected || queue != nil else { return nil }
     guard device.canSend(to: peer.id, now: now), let destination = device.endpoint(of: peer.id) else {
-      if connection.machine.wantsToSend() {
-        device.startHandshake(with: peer.id, now: now)
-        if peer.vanishing == .distantFuture { peer.vanishing = now + configuration.connection.vanishedAfter }
-      }
+      waitForKeys(of: peer, hasQueued: queue != nil, now: now)
       return nil
     }
-    if !peer.canAsk {
+    if !peer.canAsk, peer.isConnected {
       peer.vanishing = .distantFuture
-      connection.machine.resumed(now: now)
+      peer.connection?.machine.resumed(now: now)
     }
+    guard let queue else { return nextOfConnection(to: peer, at: destination, most: .max, into: &output, now: now) }
+    var mayAsk = peer.isConnected && peer.connection?.machine.wantsToSend() ?? false
+    while let flow = queue.next(connectionWants: mayAsk, now: now) {
+      guard flow == .connection else {
+        return nextQueued(flow, of: queue, to: peer, at: destination, into: &output, now: now)
+      }
+      let most = queue.connectionAllowance
+      if let burst = nextOfConnection(to: peer, at: destination, most: most, into: &output, now: now) {
+        queue.chargeConnection(output.byteCount)
+        return burst
+      }
+      // Its window or its pacer holds it back.
+      mayAsk = false
+    }
+    return nil
+  }
+
+  private mutating func waitForKeys(of peer: NodePeer, hasQueued: Bool, now: Instant) {
+    let asks = peer.isConnected && peer.connection?.machine.wantsToSend() ?? false
+    guard asks || hasQueued else { return }
+    device.startHandshake(with: peer.id, now: now)
+    if asks, peer.vanishing == .distantFuture { peer.vanishing = now + configuration.connection.vanishedAfter }
+  }
+
+  /// Fills `output` with packets of the peer's connection, about `most` bytes of them.
+  private mutating func nextOfConnection(
+    to peer: NodePeer, at destination: SocketAddress, most: Int, into output: inout OutputRawSpan, now: Instant
+  ) -> Burst? {
+    guard let connection = peer.connection else { return nil }
     // What asks again and again whether the peer is there must pass wherever anything does.
     let size =
       connection.machine.consecutiveProbeTimeouts >= 2
       ? min(peer.packetSize, MTUDiscovery.minimum) : peer.packetSize
     var segments = 0
-    while segments < Self.segmentsPerBurst, output.freeCapacity >= size {
+    while segments < Self.segmentsPerBurst, output.freeCapacity >= size, output.byteCount < most {
       let written = appendPacket(of: connection, to: peer, size: size, into: &output, now: now)
       guard written > 0 else { break }
       segments += 1

@@ -59,7 +59,7 @@ public struct Node: ~Copyable {
   public internal(set) var drops = ReasonCounters<NodeDropReason>()
   /// Bytes of the longest datagram that ``nextTransmit(into:now:wall:)`` may write next: it grows as paths turn out to
   /// carry more.
-  public internal(set) var longestPacket = 2_048
+  public internal(set) var longestPacket: Int
   /// Bytes that the buffer has which is being filled.
   var transmitRoom = 0
   /// Echo requests answered.
@@ -94,6 +94,7 @@ public struct Node: ~Copyable {
     derivedAddress = IPAddress(derivedFromAddressHash: privateKey.publicKey.addressHash().bytes)
     ownAddresses = Set(configuration.addresses + [derivedAddress])
     pool = ChunkPool(capacity: configuration.bufferMemory)
+    longestPacket = max(2_048, configuration.mtu + WireGuard.transportOverhead)
     device = Device(
       privateKey: privateKey, configuration: configuration.device, entropy: entropy, provider: provider)
   }

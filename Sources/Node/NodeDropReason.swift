@@ -22,6 +22,8 @@ public enum NodeDropReason: UInt8, CaseIterable, Sendable {
   case unsupportedField
   /// Messages or datagrams for a service that is not there, or not for this peer.
   case serviceRefused
+  /// An answer for which there was no memory.
+  case queueFull
   /// More packets in a form other than the canonical one than a peer may send.
   case tooManyNonCanonical
 }

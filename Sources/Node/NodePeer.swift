@@ -14,6 +14,8 @@ final class NodePeer {
   var connection: OpenConnection?
   /// The last connection that ended with something left to be read, and its number.
   var remnant: (number: UInt32, connection: OpenConnection)?
+  /// What leaves for the peer besides the packets of its connection, once there was something.
+  var egress: EgressQueue?
   /// Counts connections: part of every stream handle.
   var connectionNumber: UInt32 = 0
   /// Number of the first packet of the present connection, or of the next one.

@@ -50,6 +50,9 @@ final class NodeLab {
   var onDatagram: ((_ datagram: [UInt8], _ from: SocketAddress, _ to: SocketAddress) -> Void)?
   /// Called with each event, before anything more is sent.
   var onEvent: ((_ host: NodeHost, _ event: NodeEvent) -> Void)?
+  /// A host that sends so many bits a second: it is asked for the next burst when the last one has left.
+  var rate: (from: SocketAddress, bits: Int)?
+  private var busyUntil = Instant(nanoseconds: 0)
   /// Losses in a thousand.
   var loss: UInt64 = 0
   /// Where datagrams of others than hosts go.
@@ -132,6 +135,8 @@ final class NodeLab {
         host.outgoing[index].sent += count
         if host.outgoing[index].sent == bytes.count { try? host.node.finish(stream) }
       }
+      let isLimited = rate?.from == host.address
+      if isLimited, busyUntil > now { return }
       var burst: Burst?
       let bytes = Array(capacity: 65_536) {
         burst = host.node.nextTransmit(
@@ -142,6 +147,9 @@ final class NodeLab {
       }
       if let burst {
         moved = true
+        if isLimited, let rate {
+          busyUntil = now.advanced(nanoseconds: Int64(bytes.count) * 8_000_000_000 / Int64(rate.bits))
+        }
         for start in stride(from: 0, to: bytes.count, by: burst.segmentSize) {
           fly(
             Array(bytes[start..<min(start + burst.segmentSize, bytes.count)]), from: host.address, to: burst.destination
@@ -191,6 +199,7 @@ final class NodeLab {
       var next = flyingHead < flying.count ? flying[flyingHead].at : nil
       for host in hosts { next = earliest(next, host.deadline) }
       next = earliest(next, sinkDeadline())
+      if rate != nil, busyUntil > now { next = earliest(next, busyUntil) }
       guard let next, next <= instant else { break }
       turns += 1
       // A deadline that stays in the past would keep an engine awake for ever.
