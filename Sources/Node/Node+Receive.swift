@@ -32,6 +32,37 @@ extension Node {
     }
   }
 
+  /// Takes in what one system call gave: datagrams of `segmentSize` bytes one behind the other, the last one shorter, all from
+  /// one source and with one mark.
+  public mutating func handle(
+    _ run: inout MutableRawSpan, segmentSize: Int, from source: SocketAddress, ecn: ECN, now: Instant
+  ) {
+    var start = 0
+    // An empty datagram is one, too.
+    repeat {
+      var rest = run._mutatingExtracting(start..<run.byteCount)
+      if let (id, bytes) = device.open(&rest, segmentSize: segmentSize, from: source, now: now) {
+        // Events first: these packets may have confirmed the session that they came on.
+        pumpDevice(now: now)
+        if !device.opened.isEmpty, let peer = self[id] {
+          // Only what was authenticated counts.
+          let authentic = device.opened.reduce(0) { $0 + $1.count + WireGuard.transportOverhead }
+          received(authentic, from: source, of: peer, now: now)
+          for index in 0..<device.opened.count {
+            var content = rest._mutatingExtracting(device.opened[index])
+            receive(&content, of: peer, from: source, ecn: ecn, now: now)
+          }
+        }
+        start += bytes
+      } else {
+        let size = min(segmentSize, rest.byteCount)
+        var datagram = rest._mutatingExtracting(0..<size)
+        handle(&datagram, from: source, ecn: ecn, now: now)
+        start += size
+      }
+    } while start < run.byteCount
+  }
+
   /// Works off one queued handshake message: `false` when there was none. Costs about 120 µs.
   @discardableResult
   public mutating func serveHandshake(now: Instant) -> Bool {

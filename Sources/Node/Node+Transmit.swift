@@ -185,11 +185,18 @@ extension Node {
       guard written == size else { break }
     }
     guard segments > 0 else { return nil }
+    var run = output.mutableBytes
+    // That there are keys has been asked for this instant.
+    guard (try? device.seal(&run, segmentSize: size, to: peer.id, now: now)) != nil else {
+      output.removeAll()
+      return nil
+    }
     return Burst(
       destination: destination, segmentSize: min(size, output.byteCount), ecn: connection.machine.outgoingECN)
   }
 
-  /// Appends one packet of at most `size` bytes and returns its size; 0 when the connection has nothing to send.
+  /// Appends one packet of at most `size` bytes, to be sealed, and returns its size; 0 when the connection has nothing to
+  /// send.
   private mutating func appendPacket(
     of connection: OpenConnection, to peer: NodePeer, size: Int, into output: inout OutputRawSpan, now: Instant
   ) -> Int {
@@ -207,10 +214,6 @@ extension Node {
       let total = header + frame + length + padding + WireGuard.tagSize
       unsafe buffer[start + header] = 0x80 | UInt8(padding)
       unsafe buffer[start + header + 1] = UInt8(PayloadKind.packetType)
-      var datagram = unsafe MutableRawSpan(
-        _unsafeBytes: UnsafeMutableRawBufferPointer(rebasing: buffer[start..<start + total]))
-      // `canSend` has been asked for this instant.
-      guard (try? device.seal(&datagram, to: peer.id, now: now)) != nil else { return 0 }
       count = start + total
       return total
     }

@@ -117,8 +117,8 @@ final class EngineCore {
     for _ in 0..<4 {
       guard socket.receive(into: &received) > 0 else { break }
       gotData = true
-      received.forEachDatagram { message, datagram in
-        node.handle(&datagram, from: message.source, ecn: message.ecn, now: now)
+      received.forEachMessage { message, run in
+        node.handle(&run, segmentSize: message.segmentSize, from: message.source, ecn: message.ecn, now: now)
       }
     }
     return gotData

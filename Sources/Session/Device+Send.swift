@@ -2,14 +2,16 @@ public import MeshCrypto
 public import MeshPrimitives
 
 extension Device {
-  /// Makes a data packet of `buffer` in place: for the path of bulk data, where the plaintext is already where it goes.
+  /// Makes data packets of `run` in place: for the path of bulk data, where the plaintexts are already where they go.
   ///
-  /// Costs one encryption and no allocation.
-  /// - Parameter buffer: 16 bytes for the header, the plaintext, 16 bytes for the tag; all of it becomes the datagram.
-  ///   Padding is the caller's (``WireGuard/paddedSize(of:mtu:)``).
-  /// - Throws: `.noKeys`, after which a handshake is under way and the plaintext is unchanged.
+  /// Costs one encryption each, and no allocation.
+  /// - Parameters:
+  ///   - run: one packet of each `segmentSize` bytes, the last one shorter: 16 bytes for the header, the plaintext, 16 bytes
+  ///     for the tag. Padding is the caller's (``WireGuard/paddedSize(of:mtu:)``).
+  ///   - segmentSize: by default there is one packet.
+  /// - Throws: `.noKeys`, after which a handshake is under way and the plaintexts are unchanged.
   public mutating func seal(
-    _ buffer: inout MutableRawSpan, to id: PeerID, now: Instant
+    _ run: inout MutableRawSpan, segmentSize: Int = .max, to id: PeerID, now: Instant
   ) throws(SealError) {
     guard let peer = self[id] else { throw .unknownPeer }
     guard let pair = peer.current, pair.canSend(at: now) else {
@@ -17,7 +19,7 @@ extension Device {
       oweInitiation(peer, now: now)
       throw .noKeys
     }
-    seal(&buffer, with: pair, to: peer, now: now)
+    seal(&run, segmentSize: segmentSize, with: pair, to: peer, now: now)
   }
 
   /// Sends `plaintext` as a packet of its own, when there is a key: until then it is staged (128 packets at most, the
@@ -148,20 +150,14 @@ extension Device {
     seal(&packet, with: pair, to: peer, now: now)
   }
 
-  private mutating func seal(_ packet: inout MutableRawSpan, with pair: KeyPair, to peer: Peer, now: Instant) {
-    let size = packet.byteCount
-    let counter: UInt64
-    do {
-      var body = packet._mutatingExtracting(WireGuard.transportHeaderSize..<size)
-      // The caller has asked `canSend`, so the counter is not exhausted.
-      guard let used = try? pair.sealing.seal(&body) else { return }
-      counter = used
-    }
-    packet.store(MessageType.transport.rawValue, at: 0, .little)
-    packet.store(pair.remoteIndex, at: 4, .little)
-    packet.store(counter, at: 8, .little)
-
-    didSend(peer, bytes: size, now: now)
+  private mutating func seal(
+    _ run: inout MutableRawSpan, segmentSize: Int = .max, with pair: KeyPair, to peer: Peer, now: Instant
+  ) {
+    let size = run.byteCount
+    guard size > 0 else { return }
+    let first = min(segmentSize, size)
+    let counter = pair.seal(&run, segmentSize: first)
+    didSend(peer, bytes: size, packets: (size - 1) / first + 1, now: now)
     if size > WireGuard.transportOverhead, peer.timers.deadPeer == .distantFuture {
       peer.timers.deadPeer = now.advanced(
         nanoseconds: WireGuard.keepaliveAfter + WireGuard.handshakeSpacing + jitter())
@@ -173,9 +169,9 @@ extension Device {
   }
 
   /// An authenticated packet of any kind leaves.
-  mutating func didSend(_ peer: Peer, bytes: Int, now: Instant) {
-    traffic.countSent(bytes)
-    peer.statistics.traffic.countSent(bytes)
+  mutating func didSend(_ peer: Peer, bytes: Int, packets: Int = 1, now: Instant) {
+    traffic.countSent(bytes, packets: packets)
+    peer.statistics.traffic.countSent(bytes, packets: packets)
     peer.timers.keepalive = .distantFuture
     if peer.persistentKeepalive > 0 {
       peer.timers.persistentKeepalive = now.advanced(nanoseconds: peer.persistentKeepalive)

@@ -92,6 +92,9 @@ public struct Device: ~Copyable {
   let provider: CipherProvider
   var entropy: any Entropy
 
+  /// Where the plaintexts of the last ``open(_:segmentSize:from:now:)`` lie in its run, in order.
+  public internal(set) var opened: [Range<Int>] = []
+
   var peers: [Peer?] = []
   var freeSlots: [UInt32] = []
   var generation: UInt32 = 0
@@ -222,7 +225,7 @@ public struct Device: ~Copyable {
   public mutating func setReplayWindow(_ capacity: Int, of id: PeerID) {
     guard let peer = self[id] else { return }
     peer.replayWindow = capacity
-    for pair in [peer.current, peer.previous, peer.next] { pair?.replay.widen(to: capacity) }
+    for pair in [peer.current, peer.previous, peer.next] { pair?.widenWindow(to: capacity) }
   }
 
   /// Whether a packet to the peer can be sealed at `now`.

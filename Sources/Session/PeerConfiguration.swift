@@ -52,14 +52,14 @@ public struct Traffic: Equatable, Sendable {
 
   public init() {}
 
-  mutating func countReceived(_ bytes: Int) {
+  mutating func countReceived(_ bytes: Int, packets: Int = 1) {
     receivedBytes &+= UInt64(bytes)
-    receivedPackets &+= 1
+    receivedPackets &+= UInt64(packets)
   }
 
-  mutating func countSent(_ bytes: Int) {
+  mutating func countSent(_ bytes: Int, packets: Int = 1) {
     sentBytes &+= UInt64(bytes)
-    sentPackets &+= 1
+    sentPackets &+= UInt64(packets)
   }
 }
 

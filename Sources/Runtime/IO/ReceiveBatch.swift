@@ -56,6 +56,15 @@ public struct ReceiveBatch: ~Copyable {
     }
   }
 
+  /// Hands each message, all of its datagrams in one piece, to `body`, in the order of arrival. Truncated ones are left out.
+  public mutating func forEachMessage(_ body: (ReceivedMessage, inout MutableRawSpan) -> Void) {
+    for index in 0..<count where !isTruncated(at: index) {
+      let message = message(at: index)
+      var run = bytes(at: index)
+      body(message, &run)
+    }
+  }
+
   mutating func receive(from descriptor: Int32) -> Int32 {
     let result = unsafe cmesh_receive(storage, descriptor)
     count = max(0, Int(result))
