@@ -59,7 +59,7 @@ extension Connection {
 
   /// Bytes of a stream that wait to be sent for the first time: enough for a few bursts. More would be no faster, and would
   /// have left the processor's cache when their turn comes.
-  private static var mostUnsent: Int { 256 << 10 }
+  private static var mostUnsent: Int { 512 << 10 }
 
   /// The pool has no memory for what the stream was to take. Its own acknowledgements may never come.
   private mutating func starve(_ stream: Stream) {

@@ -3,6 +3,7 @@ internal import MeshPrimitives
 /// Spreads packets over the round trip (RFC 9002 §7.7), in bursts that fit one segmentation-offload call.
 ///
 /// Bursts are never longer than what leaves in about a millisecond, less on paths below 16 ms, but for one or two packets.
+/// Above 2 Gbit/s they may have more than one such call.
 ///
 /// A virtual clock runs ahead of time by what each packet costs at the paced rate, `gain × window ÷ smoothed RTT`. A sender
 /// that fell behind may catch up by one burst; one that ran ahead waits until half a burst is free again, so that it is not
@@ -28,8 +29,10 @@ struct Pacer: Sendable {
     }
   }
 
-  /// The longest burst, in bytes: what fits one segmentation-offload call.
+  /// The longest burst, in bytes: what fits one segmentation-offload call; four of these where they leave within
+  /// ``shortestBurst``, so that a fast sender does not sleep after each.
   static let largestBurst = 64 << 10
+  static let largestFastBurst = 256 << 10
 
   /// The shortest limit of a burst, in nanoseconds.
   private static let shortestBurst: Int64 = 250_000
@@ -61,7 +64,8 @@ struct Pacer: Sendable {
     let length = max(min(pace.burst, smoothedRTT / 16), Self.shortestBurst)
     let perBurst = (length << 20) / max(nanosecondsPerMebibyte, 1)
     let least = Int64(pace.leastPackets * packetSize)
-    let bytes = min(max(perBurst, least), max(Int64(Self.largestBurst), least))
+    let fast = min((Self.shortestBurst << 20) / max(nanosecondsPerMebibyte, 1), Int64(Self.largestFastBurst))
+    let bytes = min(max(perBurst, least), max(Int64(Self.largestBurst), fast, least))
     // The packet that uses the burst up may be a whole one.
     burst = cost(bytes - Int64(packetSize))
   }

@@ -10,6 +10,8 @@ final class EngineStream {
   let peer: PublicKey
   let pipe: StreamPipe
   let delivery: Gate<Void>
+  /// When bytes last moved through the pipe; `nil`: its storage was given back since.
+  var lastMoved: Instant?
   var isFinishing = false
   var isFinished = false
   /// The peer's end, or its reset, was passed on.
@@ -88,7 +90,7 @@ extension EngineCore {
   func makeStream(_ handle: StreamHandle, service: String, peer: PublicKey) -> MeshStream {
     let token = nextToken
     nextToken += 1
-    let pipe = StreamPipe(token: token, limit: 256 << 10, ready: readyPipes)
+    let pipe = StreamPipe(token: token, limit: 512 << 10, ready: readyPipes)
     let delivery = Gate<Void>()
     let stream = EngineStream(handle: handle, peer: peer, pipe: pipe, delivery: delivery)
     streams[token] = stream
@@ -136,11 +138,37 @@ extension EngineCore {
     }
   }
 
+  // MARK: - Memory
+
+  /// Storage of a pipe that nothing has moved through for so many nanoseconds is given back.
+  private static var quietTime: Int64 { 2_000_000_000 }
+
+  private func moved(_ stream: EngineStream) {
+    stream.lastMoved = now
+    if quietCheck == nil { quietCheck = now.advanced(nanoseconds: Self.quietTime) }
+  }
+
+  /// Gives back the storage of pipes that have gone quiet.
+  func releaseQuietPipes() {
+    guard let due = quietCheck, due <= now else { return }
+    quietCheck = nil
+    for stream in streams.values {
+      guard let moved = stream.lastMoved else { continue }
+      if now.nanoseconds(since: moved) >= Self.quietTime {
+        stream.pipe.engineReleaseStorage()
+        stream.lastMoved = nil
+      } else {
+        quietCheck = now.advanced(nanoseconds: Self.quietTime)
+      }
+    }
+  }
+
   // MARK: - Moving bytes
 
   /// The app did something with the stream: wrote, finished, read, or gave it up.
   func attend(_ stream: EngineStream) {
     let attention = stream.pipe.engineAttend()
+    moved(stream)
     if let code = attention.resetCode {
       try? node.stop(stream.handle, code: ErrorCode(rawValue: code))
       try? node.reset(stream.handle, code: ErrorCode(rawValue: code))
@@ -180,6 +208,7 @@ extension EngineCore {
   /// From the connection to the app, as far as it has room; the rest waits in the connection, whose window stays shut.
   func deliver(_ stream: EngineStream) {
     guard !stream.isReadEnded else { return }
+    moved(stream)
     var result: ReadResult? = .blocked
     stream.pipe.engineFill { output in result = try? node.read(stream.handle, into: &output) }
     switch result {

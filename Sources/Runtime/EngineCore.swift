@@ -40,6 +40,9 @@ final class EngineCore {
   var pings: [UInt64: PendingPing] = [:]
   var nextPing: UInt64
 
+  /// When to look for pipes that have gone quiet.
+  var quietCheck: Instant?
+
   private var drained: [UInt64] = []
   private var isSocketBlocked = false
   private var isStopping = false
@@ -83,6 +86,7 @@ final class EngineCore {
       attendPipes()
       if let due = node.deadline, due <= now { node.handleTimeout(now: now) }
       expireCalls()
+      releaseQuietPipes()
       drain()
       finishDraining()
       serveHandshakes(gotData: gotData, began: began)
@@ -106,6 +110,7 @@ final class EngineCore {
     if node.hasQueuedHandshakes { return now }
     var deadline = node.deadline
     if let draining { deadline = earliest(deadline, draining.deadline) }
+    deadline = earliest(deadline, quietCheck)
     for call in opening { deadline = earliest(deadline, call.deadline) }
     for ping in pings.values { deadline = earliest(deadline, ping.deadline) }
     return deadline

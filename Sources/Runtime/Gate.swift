@@ -10,8 +10,6 @@ final class Gate<Value: Sendable>: Sendable {
 
   private let state = Mutex(State())
 
-  var isSettled: Bool { state.withLock { $0.result != nil } }
-
   /// The first call counts; later ones do nothing.
   func settle(_ result: Result<Value, any Error>) {
     let waiting = state.withLock { state -> [CheckedContinuation<Value, any Error>] in

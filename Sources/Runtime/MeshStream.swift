@@ -32,10 +32,7 @@ public final class MeshStream: Sendable {
 
   /// What has come, up to `count` bytes; waits until there is something. `nil` at the end of the stream.
   public func read(upTo count: Int = 65_536) async throws -> [UInt8]? {
-    var bytes: [UInt8] = []
-    do {
-      return try await pipe.read(into: &bytes, atMost: count) > 0 ? bytes : nil
-    } catch let failure as StreamFailure { throw explain(failure) }
+    do { return try await pipe.read(upTo: count) } catch let failure as StreamFailure { throw explain(failure) }
   }
 
   /// Writes all of `bytes`; waits for room as often as it takes, and so goes no faster than the peer reads.

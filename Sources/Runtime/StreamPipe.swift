@@ -222,24 +222,22 @@ public final class StreamPipe: Sendable {
 }
 
 extension StreamPipe {
-  /// Appends to `buffer` what has come, up to `maximum` bytes; waits until there is one.
+  /// What has come, up to `maximum` bytes; waits until there is at least one. `nil` at the end of the stream.
   ///
-  /// - Returns: the number of bytes; 0 at the end of the stream.
   /// - Throws: as ``read(into:)`` does.
-  public nonisolated(nonsending) func read(
-    into buffer: inout [UInt8], atMost maximum: Int = 65_536
-  ) async throws -> Int {
+  public nonisolated(nonsending) func read(upTo maximum: Int = 65_536) async throws -> [UInt8]? {
+    precondition(maximum > 0, "give room for at least one byte")
     try incoming.enter()
     defer { incoming.leave() }
-    guard maximum > 0 else { return 0 }
     while true {
       let available = incoming.state.withLock { $0.ring.count }
       var count: Int?
-      buffer += try [UInt8](capacity: min(maximum, available)) { (output) throws(StreamFailure) in
+      let bytes = try [UInt8](capacity: min(maximum, available)) { (output) throws(StreamFailure) in
         count = try readNow(&output)
       }
+      if !bytes.isEmpty { return bytes }
       // Bytes that came after the look at the queue did not fit into an array of none: look again.
-      if let count, count > 0 || available == 0 && isAtEnd { return count }
+      if count == 0, available == 0, isAtEnd { return nil }
       try await incoming.wait()
     }
   }

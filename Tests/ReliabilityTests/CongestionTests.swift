@@ -215,9 +215,9 @@ extension Congestion {
   // 12.5 MB/s: 12,500 bytes in a millisecond; and 3,906 in a sixteenth of 5 ms.
   @Test(arguments: [
     (100_000, 100_000_000, 3_000), (1_000_000, 100_000_000, 12_500), (50_000, 5_000_000, 3_906),
-    (10_000_000, 1_000_000, 65_536),
+    (2_500_000, 20_000_000, 65_536), (10_000_000, 1_000_000, 262_144),
   ])
-  func `a burst is a millisecond or a sixteenth of a round trip, within two packets and one offload call`(
+  func `a burst is a millisecond or a sixteenth of a round trip, within two packets and some offload calls`(
     window: Int, rtt: Int64, burst: Int
   ) {
     var pacer = Pacer()
@@ -227,7 +227,7 @@ extension Congestion {
       pacer.sent(1_500, now: start)
       bytes += 1_500
     }
-    #expect(bytes >= burst - 1_500 && bytes <= burst + 1_500, "\(bytes)")
+    #expect(bytes >= burst - 1_500 && bytes <= burst + max(1_500, burst / 64), "\(bytes)")
     // After the wait half a burst may leave at once.
     let later = pacer.deadline!
     bytes = 0

@@ -329,3 +329,12 @@ extension StreamPipe {
     return total
   }
 }
+
+extension StreamPipe {
+  /// Appends what has come to `buffer`, and returns how much that is; 0 at the end.
+  fileprivate func read(into buffer: inout [UInt8], atMost maximum: Int = 65_536) async throws -> Int {
+    guard let bytes = try await read(upTo: maximum) else { return 0 }
+    buffer += bytes
+    return bytes.count
+  }
+}
