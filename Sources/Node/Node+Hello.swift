@@ -62,6 +62,9 @@ extension Node {
         let theirs = Duration.milliseconds(Int64(clamping: min(hello.limits.idleTimeout, 1 << 40)))
         settings.idleTimeout = min(settings.idleTimeout ?? theirs, theirs)
       }
+      if hello.limits.maxAckDelay > 0 {
+        settings.peerMaximumAckDelay = .microseconds(Int64(min(hello.limits.maxAckDelay, 1_000_000)))
+      }
       settings.firstNumber = peer.firstNumber
       settings.skipSeed = entropy.nextUInt64()
       settings.peer = ConnectionLimits(hello.limits, frames: peer.frames)

@@ -48,8 +48,10 @@ public struct Configuration: Sendable {
   public var overheadPerPacket = 60
   /// An acknowledgement leaves after this many packets in order, if not before.
   public var packetsPerAck = 10
-  /// An acknowledgement leaves at most this much later than the packet came. Both ends must agree.
+  /// An acknowledgement leaves at most this much later than the packet came; at most a second.
   public var maximumAckDelay = Duration.milliseconds(20)
+  /// The same of the peer: what its acknowledgements are waited for besides the round trip (RFC 9002 §6.2.1).
+  public var peerMaximumAckDelay = Duration.milliseconds(20)
   /// The round-trip time to assume before the first sample (RFC 9002 §6.2.2); the handshake may have measured a better one.
   public var initialRTT = Duration.milliseconds(333)
   /// The peer is gone when nothing came back for so long on what was sent.

@@ -40,6 +40,7 @@ public struct Connection: ~Copyable {
 
   let configuration: Configuration
   let pool: ChunkShare
+  /// The peer's, in nanoseconds.
   let maximumAckDelay: Int64
   var state = State.open
   var table: StreamTable
@@ -139,9 +140,11 @@ public struct Connection: ~Copyable {
     precondition(configuration.packetsPerAck >= 1, "at least one packet per acknowledgement")
     self.configuration = configuration
     self.pool = ChunkShare(of: pool)
-    maximumAckDelay = max(0, min(configuration.maximumAckDelay.wholeNanoseconds, 1_000_000_000))
+    maximumAckDelay = max(0, min(configuration.peerMaximumAckDelay.wholeNanoseconds, 1_000_000_000))
     table = StreamTable(opensOdd: opensOddStreams, local: configuration.local, peer: configuration.peer)
-    acks = AckTracker(every: configuration.packetsPerAck, maximumDelay: maximumAckDelay)
+    acks = AckTracker(
+      every: configuration.packetsPerAck,
+      maximumDelay: max(0, min(configuration.maximumAckDelay.wholeNanoseconds, 1_000_000_000)))
     dataAllowed = configuration.local.data
     dataLimit = configuration.peer.data
     dataWindow = ReceiveWindow(size: configuration.local.data, largest: configuration.largestWindow)
