@@ -34,7 +34,7 @@ extension Node {
     peer.activePath = 0
     peer.activeAddress = endpoint
     peer.paths[0].mtu.begin(now: now)
-    takeOverPacketSize(of: peer)
+    takeOverPacketSize(of: peer, isNews: false)
     peer.paths[0].check(now: now)
     markReady(peer)
   }
@@ -200,10 +200,11 @@ extension Node {
     markReady(peer)
   }
 
-  private mutating func takeOverPacketSize(of peer: NodePeer) {
+  private mutating func takeOverPacketSize(of peer: NodePeer, isNews: Bool = true) {
     let size = peer.packetSize
     longestPacket = max(longestPacket, size, peer.paths[peer.activePath].mtu.next ?? 0)
     peer.connection?.machine.packetSizeChanged(to: size, overhead: Self.overhead)
+    if isNews { events.append(.packetSizeChanged(peer.id)) }
   }
 
   /// Bytes of a datagram around a `Packet` message.

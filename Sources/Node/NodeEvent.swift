@@ -55,6 +55,8 @@ public enum NodeEvent: Equatable, Sendable {
   case messagesDelivered(PeerID)
   /// Packets to the peer go to another address from now on.
   case pathChanged(PeerID, SocketAddress)
+  /// Packets to the peer may have another number of bytes from now on, and so may datagrams.
+  case packetSizeChanged(PeerID)
   /// The answer to ``Node/ping(_:token:now:)``.
   case pong(PeerID, token: UInt64, roundTrip: Duration, from: SocketAddress)
   /// The acceptance policy let in a peer that is not listed, or its session lapsed.

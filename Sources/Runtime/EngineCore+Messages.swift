@@ -37,10 +37,12 @@ extension EngineCore {
     let channel = try node.messageChannel(to: id, service: service, lane: lane)
     if let token = senderTokens[channel], let known = senders[token] { return known.sender }
     let box = MessageBox<OutgoingMessage>(ready: readyPipes)
+    let datagrams = MessageBox<[UInt8]>(ready: readyPipes)
     box.token = nextToken
+    datagrams.token = nextToken
     let sender = MessageSender(
-      peer: key, service: service, lane: lane, box: box, longestMessage: try node.longestMessage(on: channel),
-      longestDatagram: try node.longestDatagram(on: channel))
+      peer: key, service: service, lane: lane, box: box, datagrams: datagrams,
+      longestMessage: try node.longestMessage(on: channel), longestDatagram: try node.longestDatagram(on: channel))
     senders[nextToken] = EngineSender(channel: channel, sender: sender)
     senderTokens[channel] = nextToken
     nextToken += 1
@@ -50,27 +52,34 @@ extension EngineCore {
   /// From the tasks to the connection, as far as it has room.
   func attend(_ sender: EngineSender) {
     sender.sender.box.attend()
+    sender.sender.datagrams.attend()
+    takeDatagrams(sender)
     takeMessages(sender)
   }
 
   private func takeMessages(_ sender: EngineSender) {
-    sender.sender.box.drain { item in
+    sender.sender.box.drain { message in
       do throws(MessageError) {
-        switch item {
-        case .message(let bytes, let ordered): try node.send(bytes.bytes, on: sender.channel, ordered: ordered)
-        case .datagram(let bytes): try node.sendDatagram(bytes.bytes, on: sender.channel)
-        }
+        try node.send(message.bytes.bytes, on: sender.channel, ordered: message.isOrdered)
         return true
-      } catch .full {
-        // A message waits for room; a datagram is not worth it.
-        if case .datagram = item { return true }
-        return false
       } catch {
-        // A datagram for which the path has become too narrow. What ends a connection is told by an event.
-        return true
+        // It waits for room. What ends a connection is told by an event.
+        return error != .full
       }
     }
-    if let limit = try? node.longestDatagram(on: sender.channel) {
+  }
+
+  private func takeDatagrams(_ sender: EngineSender) {
+    sender.sender.datagrams.drain { bytes in
+      // One for which the path has become too narrow, or for which there is no memory, is lost.
+      try? node.sendDatagram(bytes.bytes, on: sender.channel)
+      return true
+    }
+  }
+
+  func packetSizeChanged(_ peer: PeerID) {
+    for sender in senders.values where sender.channel.peer == peer {
+      guard let limit = try? node.longestDatagram(on: sender.channel) else { continue }
       sender.sender.datagramLimit.store(limit, ordering: .relaxed)
     }
   }
@@ -101,6 +110,7 @@ extension EngineCore {
     for (channel, token) in senderTokens where channel.peer == id {
       guard let sender = senders.removeValue(forKey: token)?.sender else { continue }
       sender.box.fail(MeshError.disconnected(sender.peer, reason))
+      sender.datagrams.fail(MeshError.disconnected(sender.peer, reason))
       senderTokens[channel] = nil
     }
     if let (key, gates) = deliveries.removeValue(forKey: id) {

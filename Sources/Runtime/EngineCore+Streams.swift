@@ -71,6 +71,7 @@ extension EngineCore {
     case .datagrams(let inbox, let service, let peer): readable(inbox, service: service, peer: peer, datagrams: true)
     case .messagesWritable(let id, let lane): messagesWritable(id, lane)
     case .messagesDelivered(let id): messagesDelivered(id)
+    case .packetSizeChanged(let id): packetSizeChanged(id)
     case .pathChanged: break
     case .strangerAdded, .strangerRemoved: break
     }

@@ -99,7 +99,10 @@ final class EngineCore {
     for ping in pings.values { ping.gate.settle(.failure(MeshError.closed)) }
     for service in incoming.values { service.continuation.finish() }
     for stream in streams.values { stream.fail(.disconnected(.closed(.closedLocally(code: .goingAway, reason: "")))) }
-    for sender in senders.values { sender.sender.box.fail(MeshError.closed) }
+    for sender in senders.values {
+      sender.sender.box.fail(MeshError.closed)
+      sender.sender.datagrams.fail(MeshError.closed)
+    }
     for inbox in inboxes.values { inbox.box.end() }
     draining?.gate.settle(.success(()))
     for gate in deliveries.values.flatMap(\.gates) { gate.settle(.failure(MeshError.closed)) }

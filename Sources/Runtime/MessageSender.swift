@@ -3,16 +3,10 @@ public import MeshPrimitives
 public import MeshReliability
 internal import Synchronization
 
-/// What is to be sent on a channel.
-enum OutgoingMessage: Sendable {
-  case message([UInt8], ordered: Bool)
-  case datagram([UInt8])
-
-  var bytes: [UInt8] {
-    switch self {
-    case .message(let bytes, _), .datagram(let bytes): bytes
-    }
-  }
+/// A message that is to be sent on a channel.
+struct OutgoingMessage: Sendable {
+  let bytes: [UInt8]
+  let isOrdered: Bool
 }
 
 /// Sends messages and datagrams to one service of a peer, for as long as the connection lasts.
@@ -23,19 +17,22 @@ public final class MessageSender: Sendable {
   public let service: String
   public let lane: Lane
   let box: MessageBox<OutgoingMessage>
+  /// Apart from the messages: a datagram does not wait behind them.
+  let datagrams: MessageBox<[UInt8]>
   /// Bytes of the longest message that the peer takes.
   public let longestMessage: Int
   /// Bytes of the longest datagram; it follows the path.
   let datagramLimit: Atomic<Int>
 
   init(
-    peer: PublicKey, service: String, lane: Lane, box: MessageBox<OutgoingMessage>, longestMessage: Int,
-    longestDatagram: Int
+    peer: PublicKey, service: String, lane: Lane, box: MessageBox<OutgoingMessage>, datagrams: MessageBox<[UInt8]>,
+    longestMessage: Int, longestDatagram: Int
   ) {
     self.peer = peer
     self.service = service
     self.lane = lane
     self.box = box
+    self.datagrams = datagrams
     self.longestMessage = longestMessage
     datagramLimit = Atomic(longestDatagram)
   }
@@ -50,7 +47,7 @@ public final class MessageSender: Sendable {
   public func send(_ bytes: [UInt8], ordered: Bool = true) async throws {
     guard longestMessage > 0 else { throw MeshError.unsupported(peer, "messages") }
     guard bytes.count <= longestMessage else { throw MeshError.tooLarge(bytes: bytes.count, limit: longestMessage) }
-    try await box.push(.message(bytes, ordered: ordered), bytes: bytes.count)
+    try await box.push(OutgoingMessage(bytes: bytes, isOrdered: ordered), bytes: bytes.count)
   }
 
   /// Sends a datagram: it arrives once or not at all, in whatever order, in one packet.
@@ -59,6 +56,6 @@ public final class MessageSender: Sendable {
     let limit = longestDatagram
     guard limit > 0 else { throw MeshError.unsupported(peer, "datagrams") }
     guard bytes.count <= limit else { throw MeshError.tooLarge(bytes: bytes.count, limit: limit) }
-    try await box.push(.datagram(bytes), bytes: bytes.count)
+    try await datagrams.push(bytes, bytes: bytes.count)
   }
 }

@@ -180,4 +180,26 @@ import Testing
     #expect(received == data)
     await server.close()
   }
+
+  @Test(.timeLimit(.minutes(1)))
+  func `a datagram does not wait behind messages, and its limit follows the path`() async throws {
+    let (client, server) = try await MeshTests.pair()
+    let messages = server.messages("chat")
+    let datagrams = server.datagrams("chat")
+    _ = try await server.status()
+    let sender = try await client.sender("chat", to: server.publicKey)
+    // The loopback carries far more than what a connection begins with.
+    while sender.longestDatagram < 10_000 { try await Task.sleep(for: .milliseconds(5)) }
+    // Nobody reads the messages: the sender's box is full in the end.
+    let flood = Task { while true { try await sender.send([UInt8](repeating: 1, count: 500_000)) } }
+    while try await client.status().peers.first?.messagesSent ?? 0 < 4 { await Task.yield() }
+    try await Task.sleep(for: .milliseconds(50))
+    try await sender.sendDatagram([7])
+    var iterator = datagrams.makeAsyncIterator()
+    #expect(try await iterator.next()?.bytes == [7])
+    flood.cancel()
+    _ = messages
+    await client.close()
+    await server.close()
+  }
 }
