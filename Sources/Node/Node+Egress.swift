@@ -1,7 +1,7 @@
 internal import MeshPacket
 public import MeshPrimitives
 internal import MeshReliability
-public import MeshRouting
+internal import MeshRouting
 internal import MeshSession
 
 /// Why an IP packet was not taken.

@@ -123,7 +123,7 @@ public final class EgressQueue {
         // So that a flow that comes and goes is not always new.
         old.append(line)
       } else {
-        unlist(line)
+        line.isListed = false
       }
     }
     return nil
@@ -169,7 +169,11 @@ public final class EgressQueue {
 
   private func line(of flow: Flow) -> Line {
     if let line = lines[flow] { return line }
-    if lines.count >= Self.mostLines, let line = lines[.relayed(0)] { return line }
+    if lines.count >= Self.mostLines {
+      // Labels come and go.
+      lines = lines.filter { $0.value.isListed || $0.key == .ip }
+      if lines.count >= Self.mostLines, let line = lines[.relayed(0)] { return line }
+    }
     let line = Line(lines.count >= Self.mostLines ? .relayed(0) : flow)
     lines[line.flow] = line
     return line
@@ -180,12 +184,6 @@ public final class EgressQueue {
     line.isListed = true
     line.deficit = Self.quantum
     fresh.append(line)
-  }
-
-  private func unlist(_ line: Line) {
-    line.isListed = false
-    // Labels come and go.
-    if line !== connection, line.flow != .ip { lines[line.flow] = nil }
   }
 
   /// Lets CoDel pass, mark or drop the oldest packets. Returns whether one is left.

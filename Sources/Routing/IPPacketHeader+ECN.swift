@@ -1,4 +1,4 @@
-public import MeshPrimitives
+internal import MeshPrimitives
 
 extension IPPacketHeader {
   /// Sets the mark of congestion, CE, in the header of the packet at the start of `packet`, and mends the checksum of IPv4

@@ -20,7 +20,11 @@ final class NodePair {
   private var leftStream: StreamHandle?
   private var rightStream: StreamHandle?
 
-  init(_ provider: CipherProvider) {
+  /// Whether the stream carries bulk data.
+  private let streams: Bool
+
+  init(_ provider: CipherProvider, streams: Bool = true) {
+    self.streams = streams
     left = Self.node(provider)
     right = Self.node(provider)
     right.setService("bench", access: .peers)
@@ -57,9 +61,35 @@ final class NodePair {
     }
   }
 
+  /// Sends `count` IP packets of 1,280 bytes from the left to the right node, which has no use for them.
+  func sendIP(_ count: Int) {
+    let packet = packet
+    var sent = 0
+    while sent < count {
+      for _ in 0..<32 { try! left.sendIP(packet.bytes, now: now) }
+      sent += 32
+      var moved = 0
+      while moved < 32 { moved += step() }
+    }
+  }
+
+  /// A UDP packet between the two nodes' derived addresses.
+  private lazy var packet: [UInt8] = {
+    var packet = [UInt8](repeating: 0, count: 1_280)
+    packet[0] = 0x60
+    packet[4] = UInt8((1_280 - 40) >> 8)
+    packet[5] = UInt8((1_280 - 40) & 0xFF)
+    packet[6] = 17
+    let (from, to) = (left.derivedAddress, right.derivedAddress)
+    for (index, half) in [from.high, from.low, to.high, to.low].enumerated() {
+      for byte in 0..<8 { packet[8 + 8 * index + byte] = UInt8(truncatingIfNeeded: half >> UInt64(56 - 8 * byte)) }
+    }
+    return packet
+  }()
+
   /// What is due of each side goes to the other. Returns how many full datagrams moved.
   private func step() -> Int {
-    if let leftStream { Self.fill(&left, leftStream, source) }
+    if let leftStream, streams { Self.fill(&left, leftStream, source) }
     let wall = TAI64N(
       secondsSince1970: 1_700_000_000 + now.nanoseconds / 1_000_000_000,
       nanoseconds: UInt32(now.nanoseconds % 1_000_000_000))
@@ -96,15 +126,10 @@ final class NodePair {
     for _ in 0..<2 {
       var output = OutputRawSpan(buffer: burst, initializedCount: 0)
       guard let sent = sender.nextTransmit(into: &output, now: now, wall: wall) else { return full }
-      var start = 0
-      let end = output.byteCount
-      while start < end {
-        let next = min(start + sent.segmentSize, end)
-        var datagram = MutableRawSpan(_unsafeBytes: UnsafeMutableRawBufferPointer(rebasing: burst[start..<next]))
-        receiver.handle(&datagram, from: source, ecn: sent.ecn, now: now)
-        if next - start > 1000 { full += 1 }
-        start = next
-      }
+      let size = output.byteCount
+      var run = MutableRawSpan(_unsafeBytes: UnsafeMutableRawBufferPointer(rebasing: burst[0..<size]))
+      receiver.handle(&run, segmentSize: sent.segmentSize, from: source, ecn: sent.ecn, now: now)
+      if sent.segmentSize > 1000 { full += size / sent.segmentSize + (size % sent.segmentSize > 1000 ? 1 : 0) }
       while receiver.serveHandshake(now: now) {}
     }
     return full
