@@ -1,7 +1,7 @@
 internal import Glibc
 internal import MeshNodeSimulation
 
-/// An SVG of a run: who is connected to whom, and how each transfer went: congestion window, rate and queueing delay.
+/// An SVG of a run: who is connected to whom, and how each transfer went: congestion window, rate, queueing delay and queue.
 struct SimulationDrawing {
   let svg: String
   private static let side = 640.0
@@ -10,7 +10,7 @@ struct SimulationDrawing {
 
   init(_ network: SimulatedNetwork) {
     let series = network.transferSeries.filter { $0.samples.count > 2 }.prefix(4)
-    let height = max(Self.side + 40, Double(series.count) * (3 * (Self.plotHeight + 34) + 20) + 20)
+    let height = max(Self.side + 40, Double(series.count) * (4 * (Self.plotHeight + 34) + 20) + 20)
     let width = series.isEmpty ? Self.side + 40 : Self.side + Self.plotWidth + 140
     var lines = [
       "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"\(Self.text(width))\" height=\"\(Self.text(height))\" font-family=\"sans-serif\" font-size=\"11\">",
@@ -21,7 +21,7 @@ struct SimulationDrawing {
     var top = 30.0
     for transfer in series {
       lines += Self.plots(transfer, x: Self.side + 100, y: top)
-      top += 3 * (Self.plotHeight + 34) + 20
+      top += 4 * (Self.plotHeight + 34) + 20
     }
     lines.append("</svg>")
     svg = lines.joined(separator: "\n") + "\n"
@@ -93,6 +93,7 @@ struct SimulationDrawing {
     let windows = series.samples.map { Double($0.congestionWindow) / 1000 }
     let inFlight = series.samples.map { Double($0.bytesInFlight) / 1000 }
     let delays = series.samples.map { max(0, seconds($0.smoothedRTT - $0.minimumRTT) * 1000) }
+    let queues = series.samples.map { Double($0.queuedBytes) / 1000 }
     var rates = [0.0]
     for (last, next) in zip(series.samples, series.samples.dropFirst()) {
       let span = seconds(next.time - last.time)
@@ -103,6 +104,7 @@ struct SimulationDrawing {
     return plot("\(name): congestion window and bytes in flight, kB", times, [windows, inFlight], x, y)
       + plot("\(name): rate, Mbit/s", times, [rates], x, y + step)
       + plot("\(name): queueing delay (smoothed less least round trip), ms", times, [delays], x, y + 2 * step)
+      + plot("\(name): queues on the way, kB", times, [queues], x, y + 3 * step)
   }
 
   private static func plot(

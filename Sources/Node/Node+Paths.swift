@@ -136,6 +136,10 @@ extension Node {
         }
       }
       if index == peer.activePath, peer.paths[index].mtu.due <= now {
+        if let timeouts = peer.connection?.machine.consecutiveProbeTimeouts, timeouts > 0 {
+          peer.paths[index].mtu.putOff(now: now)
+          continue
+        }
         // Where there is no room for it now, there is the next time.
         let next = peer.paths[index].mtu.next ?? 0
         guard next <= transmitRoom else {
@@ -155,8 +159,21 @@ extension Node {
   /// Probe timeouts and losses that look like a path that carries small packets only.
   mutating func watchPacketSize(of peer: NodePeer, now: Instant) {
     guard let connection = peer.connection, !peer.paths.isEmpty else { return }
-    if connection.machine.consecutiveProbeTimeouts >= 3 || connection.machine.longPacketsLost >= Self.mostLongLost {
-      if peer.paths[peer.activePath].mtu.collapse(now: now) { takeOverPacketSize(of: peer) }
+    let longOnesAreLost = connection.machine.longPacketsLost >= Self.mostLongLost
+    if connection.machine.consecutiveProbeTimeouts >= 3 || longOnesAreLost {
+      if peer.paths[peer.activePath].mtu.collapse(othersPass: longOnesAreLost, now: now) {
+        takeOverPacketSize(of: peer)
+      }
+    }
+  }
+
+  /// A router has said that it passes no datagram to `address` above `size` bytes of UDP payload: an ICMP message "fragmentation
+  /// needed" or "packet too big", less the headers. It counts only for a path in use.
+  public mutating func packetTooBig(to address: SocketAddress, size: Int, now: Instant) {
+    for case let peer? in peers where peer.activeAddress == address {
+      guard peer.paths[peer.activePath].mtu.packetTooBig(size, now: now) else { continue }
+      takeOverPacketSize(of: peer)
+      markReady(peer)
     }
   }
 

@@ -67,7 +67,7 @@ import Testing
     var now = Instant(nanoseconds: 0)
     discovery.begin(now: now)
     _ = search(&discovery, mtu: 1_472, now: &now)
-    let wentDown = discovery.collapse(now: now)
+    let wentDown = discovery.collapse(othersPass: true, now: now)
     #expect(wentDown)
     #expect(discovery.current == 1_024)
     _ = search(&discovery, mtu: 1_252, now: &now)
@@ -77,5 +77,66 @@ import Testing
     now = discovery.due
     let size = discovery.nextProbe(token: 9, now: now)
     #expect(size == 1_472)
+  }
+
+  @Test func `after an outage the old size is tried first, and what was lost meanwhile says nothing`() {
+    var discovery = MTUDiscovery(.v4)
+    var now = Instant(nanoseconds: 0)
+    discovery.begin(now: now)
+    _ = search(&discovery, mtu: 1_380, now: &now)
+    #expect(discovery.current == 1_376)
+    let fell = discovery.collapse(othersPass: false, now: now)
+    #expect(fell && discovery.current == 1_024)
+    // Five seconds in which nothing passes.
+    for _ in 0..<20 {
+      now = max(now, discovery.due)
+      discovery.putOff(now: now)
+    }
+    now = discovery.due
+    let first = discovery.nextProbe(token: 1, now: now)
+    #expect(first == 1_376)
+    let isOurs = discovery.handleReply(1, now: now)
+    #expect(isOurs && discovery.current == 1_376)
+  }
+
+  @Test func `a report is believed when it can be true, four times a second, and costs some probes when it is not`() {
+    var discovery = MTUDiscovery(.v4)
+    var now = Instant(nanoseconds: 0)
+    discovery.begin(now: now)
+    _ = search(&discovery, mtu: 9_000, now: &now)
+    #expect(discovery.current == 8_992)
+    for absurd in [0, -1, .min, 68, 1_000, 8_992, 20_000, Int.max] {
+      let fell = discovery.packetTooBig(absurd, now: now)
+      #expect(!fell && discovery.current == 8_992)
+    }
+    let fell = discovery.packetTooBig(1_400, now: now)
+    #expect(fell && discovery.current == 1_392)
+    let probes = search(&discovery, mtu: 9_000, now: &now)
+    #expect(discovery.current == 8_992 && probes < 40)
+    now = now + .seconds(5)
+    var falls = 0
+    for size in stride(from: 8_000, to: 2_000, by: -100) where discovery.packetTooBig(size, now: now) { falls += 1 }
+    #expect(falls == 4)
+  }
+
+  @Test func `a path inside another follows it`() {
+    var discovery = MTUDiscovery(inside: 1_472)
+    var now = Instant(nanoseconds: 0)
+    #expect(discovery.current == 1_424 && discovery.next == nil)
+    // Two layers.
+    #expect(MTUDiscovery(inside: discovery.current).current == 1_376)
+    let same = discovery.carrierChanged(to: 1_472, now: now)
+    #expect(!same)
+    let fell = discovery.carrierChanged(to: 1_200, now: now)
+    #expect(fell && discovery.current == 1_152)
+    // A relay further on passes less.
+    let told = discovery.packetTooBig(1_100, now: now)
+    #expect(told && discovery.current == 1_088)
+    _ = search(&discovery, mtu: 1_100, now: &now)
+    #expect(discovery.current == 1_088)
+    // The carrier carries more again: that is looked for, and not taken for granted.
+    let grew = discovery.carrierChanged(to: 9_000, now: now)
+    #expect(!grew && discovery.current == 1_088)
+    for hostile in [0, -5, Int.max, 17] { #expect(MTUDiscovery(inside: hostile).current >= 16) }
   }
 }

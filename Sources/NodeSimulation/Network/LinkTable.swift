@@ -63,6 +63,16 @@ struct LinkTable {
   func uplink(of host: Int) -> Int? { uplinks.isEmpty ? nil : uplinks[host] }
   func downlink(of host: Int) -> Int? { downlinks.isEmpty ? nil : downlinks[host] }
 
+  /// Bytes that wait on the way from one host to another.
+  func queuedBytes(from: Int, to: Int, now: Instant) -> Int {
+    [uplink(of: from), paths[Self.key(from, to)], downlink(of: to)].reduce(0) { sum, index in
+      guard let index else { return sum }
+      // A copy, so that looking changes nothing.
+      var link = links[index]
+      return sum + link.queuedBytes(now: now)
+    }
+  }
+
   mutating func attackLink() -> Int {
     if let attack { return attack }
     var conditions = LinkConditions()

@@ -38,10 +38,21 @@ extension SimulatedNetwork {
     case .sent: break
     case .lost: trace(.dropped("lost"), from: from, to: to, bytes, ecn)
     case .queueFull: trace(.dropped("queueFull"), from: from, to: to, bytes, ecn)
-    case .tooLong: trace(.dropped("tooLong"), from: from, to: to, bytes, ecn)
+    case .tooLong(let limit):
+      trace(.dropped("tooLong"), from: from, to: to, bytes, ecn)
+      if let limit { report(limit, to: routes[Int(tag)]) }
     }
     let after = links.links[link].deadline
     if let after, after != before { linkWakes.schedule(UInt32(link), at: after) }
+  }
+
+  /// A router tells the sender that a datagram was too long, as ICMP does; NATs pass that on, and it takes no time.
+  private func report(_ limit: Int, to route: Internet.Route) {
+    guard route.sender != .max else { return }
+    let host = hosts[Int(route.sender)]
+    guard host.state == .up else { return }
+    host.node.packetTooBig(to: route.destination, size: limit, now: host.clock.local(now))
+    reported.append(host)
   }
 
   /// Takes from a link all that has arrived.
@@ -67,6 +78,7 @@ extension SimulatedNetwork {
       touched = host
     }
     if let touched, violation == nil { settle(touched) }
+    while violation == nil, let host = reported.popLast() { settle(host) }
     if let next = links.links[link].deadline {
       linkWakes.schedule(UInt32(link), at: next)
     } else {

@@ -39,6 +39,8 @@ public final class SimulatedNetwork {
   var hosts: [SimulatedHost] = []
   var internet = Internet()
   var routes: [Internet.Route] = []
+  /// Hosts that were told of a datagram that was too long, and have not had a turn since.
+  var reported: [SimulatedHost] = []
   var routeNumbers: [Internet.Route: UInt32] = [:]
   var links = LinkTable()
   var linkWakes = DeadlineQueue()
@@ -241,9 +243,13 @@ public final class SimulatedNetwork {
     settle(host)
   }
 
+  /// Bursts of one turn beyond which there is no end to be expected: gigabytes.
+  private static let mostBursts = 50_000
+
   /// Drains a node after an input, until it has nothing more to say.
   func settle(_ host: SimulatedHost) {
     let local = host.clock.local(now)
+    var bursts = 0
     while violation == nil {
       var moved = false
       while host.node.serveHandshake(now: local) { moved = true }
@@ -253,6 +259,10 @@ public final class SimulatedNetwork {
       }
       if let burst = transmit.fill(from: &host.node, now: local, wall: host.clock.wall(now)) {
         moved = true
+        bursts += 1
+        guard bursts < Self.mostBursts else {
+          return fail(.spinning, host: host.index, "\(bursts) bursts at one instant, and no end")
+        }
         send(burst, of: host)
       }
       // Sending works off what came in, and that can make events.

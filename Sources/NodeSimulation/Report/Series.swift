@@ -11,6 +11,8 @@ public struct Series: Sendable {
     /// What the sender believes.
     public let smoothedRTT: Duration
     public let minimumRTT: Duration
+    /// Bytes that wait in the queues between the two.
+    public let queuedBytes: Int
     /// Bytes that have come out at the other end.
     public let received: UInt64
   }
@@ -40,7 +42,8 @@ extension SimulatedNetwork {
       series[index].samples.append(
         Series.Sample(
           time: now - start, congestionWindow: connection.congestionWindow, bytesInFlight: connection.bytesInFlight,
-          smoothedRTT: connection.smoothedRTT, minimumRTT: connection.minimumRTT, received: flow.received))
+          smoothedRTT: connection.smoothedRTT, minimumRTT: connection.minimumRTT,
+          queuedBytes: links.queuedBytes(from: flow.sender, to: flow.receiver, now: now), received: flow.received))
     }
   }
 }
