@@ -71,7 +71,10 @@ extension Connection {
     packet.sentAt = now
     PacketWriter.writeNumber(number, to: &output)
     writeAck(into: &output, alone: !mayAsk, packet: &packet, now: now)
-    if mayAsk { writeContent(into: &output, packet: &packet, now: now) }
+    if mayAsk {
+      packet.isBackground = foundLane == .background
+      writeContent(into: &output, packet: &packet, now: now)
+    }
     // What was to be sent can turn out to be too long for any packet: then there is nothing but the number.
     if packet.frame.kind == .none,
       probes > 0 || silentPackets >= Self.mostSilentPackets || packet.acknowledges == 0 || mustTryMarks(now)
@@ -85,13 +88,14 @@ extension Connection {
 
   /// Whether acknowledgements have perhaps got lost for a second because of their marks, and nothing under way would tell.
   private func mustTryMarks(_ now: Instant) -> Bool {
-    path.marksECN && !path.markedArrived && silentPackets > 0 && unanswered == 0
+    path.marksECN && !path.markedArrived && !path.holdsMarks && silentPackets > 0 && unanswered == 0
       && now.nanoseconds(since: silentSince) > 1_000_000_000
   }
 
   private mutating func record(_ packet: inout SentPacket, bytes: Int, now: Instant) {
     counters.packetsSent += 1
-    if path.marksECN { path.sentMarked &+= 1 }
+    let isMarked = marksPackets
+    if isMarked { path.sentMarked &+= 1 }
     if packet.frame.kind != .none { packet.asksForAck = true }
     guard packet.asksForAck else {
       if silentPackets == 0 { silentSince = now }
@@ -104,9 +108,10 @@ extension Connection {
     silentPackets = 0
     let size = min(bytes + configuration.overheadPerPacket, Int(UInt16.max))
     packet.size = UInt16(size)
-    packet.ecnMarked = path.marksECN
+    packet.ecnMarked = isMarked
     sent.append(packet)
     bytesInFlight += size
+    if packet.isBackground { background?.sent(size) }
     if unanswered == 0 { unansweredSince = now }
     unanswered += 1
     if now.nanoseconds(since: askedAt) > path.rtt.probeTimeout(maximumAckDelay: maximumAckDelay) {
@@ -141,7 +146,7 @@ extension Connection {
 
   /// About how many bytes there are to send; never fewer than there are.
   private var contentEstimate: Int {
-    guard controlList.isEmpty, lanes[0].isEmpty, lanes[1].isEmpty, lanes[2].count == 1,
+    guard controlList.isEmpty, lanes[0].isEmpty, lanes[1].isEmpty, lanes[2].count == 1, foundLane == .bulk,
       case .stream(let stream)? = lanes[2].first, !stream.send.hasLost
     else { return .max }
     return Int(clamping: stream.freshBytes) &+ stream.service.count &+ 128
@@ -176,15 +181,29 @@ extension Connection {
   /// The lane whose turn it is. Afterwards the flow in its front has something to send.
   /// - Parameter skipped: lanes, as bits, that are not asked.
   private mutating func findLane(besides skipped: UInt8) -> Lane? {
-    // The first lane that has something, but the last one in every sixteenth packet.
+    // The first lane that has something, but the last one in every sixteenth packet, and the background in every 64th.
     if sent.next & 15 == 0 {
-      if skipped & 4 == 0, findFlow(.bulk) { return .bulk }
-      if skipped & 2 == 0, findFlow(.message) { return .message }
+      if sent.next & 63 == 0, skipped & Lane.background.bit == 0, findBackground() { return .background }
+      if skipped & Lane.bulk.bit == 0, findFlow(.bulk) { return .bulk }
+      if skipped & Lane.message.bit == 0, findFlow(.message) { return .message }
     }
-    if skipped & 1 == 0, findFlow(.control) { return .control }
-    if skipped & 2 == 0, findFlow(.message) { return .message }
-    if skipped & 4 == 0, findFlow(.bulk) { return .bulk }
+    if skipped & Lane.control.bit == 0, findFlow(.control) { return .control }
+    if skipped & Lane.message.bit == 0, findFlow(.message) { return .message }
+    if skipped & Lane.bulk.bit == 0, findFlow(.bulk) { return .bulk }
+    if skipped & Lane.background.bit == 0, findBackground() { return .background }
     return nil
+  }
+
+  /// Whether the background lane has something that its controller lets go. A probe passes in any case.
+  private mutating func findBackground() -> Bool {
+    guard !lanes[Lane.background.index].isEmpty else { return false }
+    if background == nil { background = BackgroundFlow(packetSize: path.packetSize) }
+    guard let background else { return false }
+    if probes == 0, !background.hasRoom(for: path.packetSize) {
+      background.limitedBelow = sent.next
+      return false
+    }
+    return findFlow(.background)
   }
 
   /// Bytes of the peer's window that a lane may still use.
@@ -236,7 +255,8 @@ extension Connection {
     // Messages come behind streams in a packet, and datagrams behind messages, whoever has chosen first.
     let reservedForControl = reserved
     var plannedDatagrams = 0
-    var full: UInt8 = 0
+    // Background data is alone in its packets, or it would not be known which ones count for it.
+    var full: UInt8 = foundLane == .background ? ~Lane.background.bit : Lane.background.bit
     // The first lane is known from the question whether there is anything to send.
     var found = foundLane
     while output.freeCapacity - reserved >= Self.leastRoom, let lane = found ?? findLane(besides: full),
@@ -259,7 +279,7 @@ extension Connection {
         if size > 0 { plannedDatagrams += 1 }
       }
       guard size > 0 else {
-        full |= 1 << lane.rawValue
+        full |= lane.bit
         continue
       }
       lanes[lane.index].serve(size, weight: weight)

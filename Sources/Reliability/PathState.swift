@@ -33,9 +33,15 @@ struct PathState: Sendable {
   var peerCE: UInt64 = 0
   /// Packets that were sent with a mark, of acknowledgements only or not.
   var sentMarked: UInt64 = 0
-  /// Packets with a mark that were lost before any had arrived.
-  var markedLost = 0
+  /// Whether a packet with a mark has arrived: until then packets that must arrive have none.
   var markedArrived = false
+  /// Packets with a mark that were lost before any had arrived, and whether one without has.
+  var markedLost = 0
+  var unmarkedArrived = false
+  /// Packets before say nothing of whether marked ones arrive.
+  private(set) var marksTestedFrom: UInt64 = 0
+  /// Nobody would tell whether marked packets arrive.
+  var holdsMarks = false
 
   init(_ configuration: Configuration) {
     packetSize = configuration.packetSize
@@ -60,8 +66,24 @@ struct PathState: Sendable {
     sentMarked = old.sentMarked
   }
 
-  /// How the packets that leave now are to be marked.
+  /// How the packets that leave are to be marked, unless they must arrive.
   var outgoingECN: ECN { marksECN ? congestion.isScalable ? .ect1 : .ect0 : .notECT }
+
+  /// A packet with a mark was lost. A path that drops them drops all: three, where one without has arrived, or else ten
+  /// (RFC 9000 §13.4.2).
+  mutating func lostMarked() {
+    guard !markedArrived else { return }
+    markedLost += 1
+    if markedLost >= (unmarkedArrived ? 3 : 10) { marksECN = false }
+  }
+
+  /// Whether marked packets arrive is to be found out again, by packets from `number` on.
+  mutating func testMarks(from number: UInt64) {
+    markedArrived = false
+    unmarkedArrived = false
+    markedLost = 0
+    marksTestedFrom = number
+  }
 
   /// Takes the peer's counts (RFC 9000 §13.4.2.1): they must account for every marked packet, and for no more than were
   /// sent, or the path does not carry marks, and none are sent any more. Returns how much they have grown.
