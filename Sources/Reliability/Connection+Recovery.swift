@@ -220,6 +220,7 @@ extension Connection {
   private mutating func detectLosses(now: Instant) {
     lossTime = nil
     let delay = path.rtt.lossDelay
+    let marked = path.marksECN
     var number = max(firstOpen, sent.base)
     var lastLost: Instant?
     var firstLost: UInt64 = 0
@@ -264,7 +265,8 @@ extension Connection {
       number += 1
     }
     firstOpen = number
-    guard let lastLost else { return }
+    // What was lost for its mark says nothing of congestion.
+    guard let lastLost, path.marksECN == marked else { return }
     congested(.lost, sentAt: lastLost, now: now)
     if path.lostInEvent == 0 { path.eventBegin = firstLost }
     path.lostInEvent += lostPackets

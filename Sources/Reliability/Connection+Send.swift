@@ -157,8 +157,8 @@ extension Connection {
   private mutating func writeAck(
     into output: inout OutputRawSpan, alone: Bool, packet: inout SentPacket, now: Instant
   ) {
-    // Beside data only what is owed, and not a long list unless it is due.
-    guard acks.isDue || acks.pending > 0, acks.hasReport else { return }
+    // Beside data only what is owed, and not a long list unless it is due. A probe says it again: it was perhaps lost.
+    guard acks.isDue || acks.pending > 0 || probes > 0, acks.hasReport else { return }
     let most = alone || acks.isDue ? Self.rangesAlone : Self.rangesBesideData
     let microseconds = UInt64(acks.delay(now: now) / 1000)
     let written = PacketWriter.writeAck(

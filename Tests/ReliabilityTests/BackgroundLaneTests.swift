@@ -30,7 +30,7 @@ import Testing
     let dumbbell = dumbbell([[(.background, .zero, Self.always)]], bottleneck(discipline: discipline))
     dumbbell.run(until: .seconds(30))
     let share = dumbbell.share(dumbbell.flows[0], from: .seconds(10), to: .seconds(30))
-    #expect(share > 0.75, "\(share)")
+    #expect(share > 0.7, "\(share)")
   }
 
   @Test func `it yields within two seconds to CUBIC of another connection`() {
@@ -142,8 +142,8 @@ import Testing
     path.loss = loss
     let pair = Pair(path, seed: 4)
     let id = try pair.a.openStream(service: "backup", options: StreamOptions(lane: .background))
-    let transfer = Transfer(pair, id, from: .a, size: 600_000, salt: 1)
-    pair.run(for: .seconds(2), work: transfer.work)
+    let transfer = Transfer(pair, id, from: .a, size: 3_000_000, salt: 1)
+    pair.run(for: .milliseconds(700), work: transfer.work)
     #expect(pair.a.statistics.backgroundBytesInFlight > 0)
     pair.a.pathChanged(oldIsDead: loss > 0, roundTrip: .milliseconds(50), now: pair.now)
     #expect(pair.a.statistics.backgroundBytesInFlight == 0)

@@ -27,6 +27,15 @@ import Testing
       connection.handleTimeout(now: now)
     }
 
+    /// Until the next probe timeout.
+    func waitForProbe() {
+      let timeouts = statistics.probeTimeouts
+      while statistics.probeTimeouts == timeouts, let due = connection.deadline {
+        now = max(now, due)
+        connection.handleTimeout(now: now)
+      }
+    }
+
     /// Writes one packet's worth, and sends what may be sent. Returns how many packets that were.
     @discardableResult
     func sendOne(_ size: Int = 100) throws -> Int {
@@ -162,9 +171,7 @@ import Testing
     for _ in 0..<3 { try sender.sendOne() }
     // One that has answered before may only be away: the second probe finds out.
     for isMarked in [answersFirst, false, false] {
-      guard let due = sender.connection.deadline else { break }
-      sender.now = due
-      sender.connection.handleTimeout(now: due)
+      sender.waitForProbe()
       #expect(sender.connection.outgoingECN == (isMarked ? .ect0 : .notECT))
       _ = sender.send()
     }
@@ -177,8 +184,7 @@ import Testing
     // But what is lost from now on does.
     for _ in 0..<3 { try sender.sendOne() }
     #expect(sender.connection.outgoingECN == .ect0)
-    sender.now = sender.connection.deadline ?? sender.now
-    sender.connection.handleTimeout(now: sender.now)
+    sender.waitForProbe()
     #expect(sender.send() == 1)
     sender.wait(100)
     try sender.acknowledge(sender.last...sender.last, ect0: 1)

@@ -27,8 +27,9 @@ final class ConnectionPair {
 
   /// - Parameters:
   ///   - isBothWays: whether the right side sends as much.
+  ///   - lane: of the streams.
   ///   - letters: of 200 bytes, instead of the left side's stream.
-  init(bothWays isBothWays: Bool = false, letters: Letters = .none) {
+  init(bothWays isBothWays: Bool = false, lane: Lane = .bulk, letters: Letters = .none) {
     self.isBothWays = isBothWays
     self.letters = letters
     letter = [UInt8](repeating: 0xA5, count: 200)
@@ -37,7 +38,7 @@ final class ConnectionPair {
       configuration: configuration, opensOddStreams: true, pool: ChunkPool(), now: Instant(nanoseconds: 0))
     right = Connection(
       configuration: configuration, opensOddStreams: false, pool: ChunkPool(), now: Instant(nanoseconds: 0))
-    leftStream = try! left.openStream(service: "bench")
+    leftStream = try! left.openStream(service: "bench", options: StreamOptions(lane: lane))
     guard letters == .none else {
       channel = try! left.messageChannel(for: "bench")
       return
