@@ -108,7 +108,8 @@ final class Dumbbell {
   ///   - window: bytes that a sender holds: more than the path and its queue together.
   init(
     _ algorithms: [(algorithm: CongestionAlgorithm, start: Duration, stop: Duration)],
-    loads: [[(lane: Lane, start: Duration, stop: Duration)]]? = nil, bottleneck: LinkConditions, window: Int, binLength: Duration = .milliseconds(100), seed: UInt64 = 1
+    loads: [[(lane: Lane, start: Duration, stop: Duration)]]? = nil, bottleneck: LinkConditions, window: Int,
+    binLength: Duration = .milliseconds(100), seed: UInt64 = 1
   ) {
     var seeds = SeededEntropy(seed: seed)
     let begin = VirtualClock().now
