@@ -64,6 +64,10 @@ extension Connection {
       counters.congestionMarks += delivery.cePackets
       if delivery.cePackets > 0 { congested(.marked, sentAt: sampledAt, now: now) }
     }
+    if let sampler = path.sampler {
+      delivery.rate = sampler.finish(
+        inFlightBefore: inFlightBefore, inFlight: bytesInFlight, leastRoundTrip: path.rtt.minimum, now: now)
+    }
     let window = path.congestion.window
     path.congestion.acknowledged(delivery, rtt: path.rtt, now: now)
     background?.acknowledged(delivery, largest: ack.largest, rtt: path.rtt, now: now)
@@ -107,6 +111,7 @@ extension Connection {
       if packet.size > 0 { cameLate(number) }
     } else if packet.asksForAck {
       bytesInFlight -= Int(packet.size)
+      if let sampler = path.sampler, number >= path.firstNumber { sampler.arrived(number, sentAt: packet.sentAt) }
       if packet.size > Self.alwaysCarried { path.longLost = 0 }
       unanswered -= 1
       arrival.asked = true
@@ -224,6 +229,7 @@ extension Connection {
     var number = max(firstOpen, sent.base)
     var lastLost: Instant?
     var firstLost: UInt64 = 0
+    var lastLostNumber: UInt64 = 0
     var lostPackets = 0
     var lostBackground = (first: UInt64(0), packets: 0, sentAt: now)
     // A run of packets all lost, for persistent congestion.
@@ -247,6 +253,8 @@ extension Connection {
           if lastLost == nil { firstLost = number }
           lastLost = packet.sentAt
           lostPackets += 1
+          lastLostNumber = number
+          path.sampler?.lost(number)
           if packet.isBackground {
             if lostBackground.packets == 0 { lostBackground.first = number }
             lostBackground.packets += 1
@@ -268,6 +276,9 @@ extension Connection {
     // What was lost for its mark says nothing of congestion.
     guard let lastLost, path.marksECN == marked else { return }
     congested(.lost, sentAt: lastLost, now: now)
+    if let sampler = path.sampler {
+      path.congestion.lost(sampler.loss(of: lastLostNumber, packets: lostPackets), now: now)
+    }
     if path.lostInEvent == 0 { path.eventBegin = firstLost }
     path.lostInEvent += lostPackets
     if lostBackground.packets > 0 {

@@ -61,6 +61,9 @@ extension Connection {
       repairOldest()
       hasContent = findContent()
     }
+    if let sampler = path.sampler, !hasContent, bytesInFlight < path.congestion.window {
+      sampler.applicationLimited(inFlight: bytesInFlight)
+    }
     let mayAsk = probes > 0 || hasContent && mayFly(output.freeCapacity, now: now)
     guard mayAsk || acks.isDue else { return false }
 
@@ -112,6 +115,9 @@ extension Connection {
     sent.append(packet)
     bytesInFlight += size
     if packet.isBackground { background?.sent(size) }
+    if let sampler = path.sampler {
+      sampler.sent(sent.next - 1, size: size, inFlight: bytesInFlight, base: sent.base, now: now)
+    }
     if unanswered == 0 { unansweredSince = now }
     unanswered += 1
     if now.nanoseconds(since: askedAt) > path.rtt.probeTimeout(maximumAckDelay: maximumAckDelay) {

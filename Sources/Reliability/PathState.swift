@@ -3,7 +3,7 @@ internal import MeshPrimitives
 /// What a connection knows of one path: round-trip times, how much may be in flight, and whether marks get through.
 ///
 /// What was learned on one path says nothing of another: a connection that moves begins with a new one of these.
-struct PathState: Sendable {
+struct PathState {
   /// Bytes of a full packet, with overhead.
   private(set) var packetSize: Int
   /// The first packet that was sent on it: what happens to those before says nothing of this path.
@@ -18,6 +18,8 @@ struct PathState: Sendable {
   var firstSampleAt: Instant?
   var congestion: Congestion
   var pacer = Pacer()
+  /// For a controller that models the path.
+  let sampler: DeliverySampler?
   /// How many packets later another must have come for one to be lost (RFC 9002 §6.1.1).
   var packetThreshold: UInt64 = 3
   /// Packets lost in the last congestion event that have not come late.
@@ -47,7 +49,9 @@ struct PathState: Sendable {
     packetSize = configuration.packetSize
     rtt = RTTEstimator(initial: min(configuration.initialRTT.wholeNanoseconds, 10_000_000_000))
     congestion = Congestion(configuration.congestion, packetSize: packetSize)
-    marksECN = configuration.usesECN
+    // Who does not answer marks must not ask for them.
+    marksECN = configuration.usesECN && configuration.congestion != .bbr
+    sampler = configuration.congestion == .bbr ? DeliverySampler() : nil
   }
 
   /// A path that follows `old`, for packets from `number` on.
@@ -117,6 +121,13 @@ struct PathState: Sendable {
 
   /// Sets the pace by the window and the round-trip time.
   mutating func updatePacer() {
+    if let rate = congestion.pacingRate, rtt.hasSample {
+      let burst = max(min(1_000_000, rtt.smoothed / 16), 250_000)
+      pacer.update(
+        window: Int(min(rate, 1e12)), smoothedRTT: 1_000_000_000,
+        pace: Pacer.Pace(gain: 64, burst: burst, leastPackets: 2), packetSize: packetSize)
+      return
+    }
     pacer.update(
       window: congestion.window, smoothedRTT: rtt.hasSample ? rtt.smoothed : 0, pace: congestion.pace,
       packetSize: packetSize)

@@ -138,6 +138,7 @@ extension CongestionAlgorithm {
     case .cubic: "CUBIC"
     case .ledbat: "LEDBAT++"
     case .prague: "Prague"
+    case .bbr: "BBR"
     }
   }
 }
