@@ -379,10 +379,11 @@ private struct Rounds<Controller: CongestionController> {
     return path
   }
 
-  @Test func `Prague marks ECT(1), all others ECT(0)`() {
-    for algorithm in CongestionAlgorithm.allCases {
+  @Test func `Prague marks ECT(1), all others ECT(0), but for BBR`() {
+    for algorithm in CongestionAlgorithm.allCases where algorithm != .bbr {
       #expect(path(algorithm).outgoingECN == (algorithm == .prague ? .ect1 : .ect0))
     }
+    #expect(path(.bbr).outgoingECN == .notECT)
   }
 
   // RFC 9000 §13.4.2.1.
