@@ -7,6 +7,8 @@ struct Cubic: CongestionController {
   static let aggressiveness = 0.4
   /// β, RFC 9438 §4.6.
   static let decrease = 0.7
+  /// After the first mark, in part of a window per round trip: how fast the window returns to what the path carries.
+  static let returnGrowth = 0.25
   /// α of the Reno-friendly estimate, 3 × (1 − β) ÷ (1 + β), RFC 9438 §4.3.
   static let friendlyIncrease = 3 * (1 - decrease) / (1 + decrease)
 
@@ -30,6 +32,11 @@ struct Cubic: CongestionController {
   private(set) var recoveryStart: Instant?
   private var packetSize: Double
   private var hyStart = HyStart()
+  private var startRate = StartRate()
+  /// The first mark has ended slow start. A queue that others than this flow do not make is gone at once, but an AQM that
+  /// integrates (RFC 9332, RFC 8033) goes on marking for a second: each of these marks is answered, and after each the
+  /// window may return to what the path was seen to carry, as in slow start, but slower.
+  private var isReturning = false
   /// Since when the application has had too little to send; `nil`: it has enough.
   private var pausedAt: Instant?
   private var lastDeliveryAt: Instant?
@@ -42,6 +49,10 @@ struct Cubic: CongestionController {
   var window: Int { Int(values.window) }
   var isSlowStart: Bool { values.window < values.threshold }
   private var smallest: Double { 2 * packetSize }
+  /// Bytes that the path carries, while slow start has not ended.
+  func startDelivered(now: Instant) -> Double? {
+    values.threshold == .infinity ? startRate.delivered(now: now) : nil
+  }
 
   /// Goes on with a window that another controller has found, as after a reduction from `maximum` bytes.
   mutating func adopt(window: Double, maximum: Double, recoveryStart: Instant?) {
@@ -53,14 +64,26 @@ struct Cubic: CongestionController {
 
   mutating func acknowledged(_ delivery: Delivery, rtt: RTTEstimator, now: Instant) {
     // Only for the initial slow start (RFC 9406 §4.3).
-    if values.threshold == .infinity, hyStart.acknowledged(delivery, now: now) { values.threshold = values.window }
+    if values.threshold == .infinity {
+      startRate.acknowledged(delivery, rtt: rtt, now: now)
+      if hyStart.acknowledged(delivery, now: now) { values.threshold = values.window }
+    }
     pause(!delivery.isLimited, now: now)
     guard delivery.isLimited, delivery.bytes > 0 else { return }
     let bytes = Double(delivery.bytes)
     guard !isSlowStart else {
+      if isReturning {
+        values.window = min(values.window + Self.returnGrowth * bytes, values.threshold)
+        return
+      }
       let slows = values.threshold == .infinity && hyStart.isConservative
       values.window += slows ? bytes / Double(HyStart.conservativeDivisor) : bytes
       return
+    }
+    if isReturning {
+      isReturning = false
+      values.maximum = values.window
+      values.epochStart = nil
     }
     if values.epochStart == nil { startEpoch(now) }
     let elapsed = seconds(since: values.epochStart ?? now, now: now)
@@ -113,6 +136,7 @@ struct Cubic: CongestionController {
   mutating func lost(sentAt sent: Instant, now: Instant) {
     if let recoveryStart, sent <= recoveryStart { return }
     before = values
+    isReturning = false
     recoveryStart = now
     values.prior = values.window
     // Fast convergence (§4.7): a flow that did not reach its old maximum gives way.
@@ -124,9 +148,20 @@ struct Cubic: CongestionController {
   }
 
   mutating func marked(sentAt sent: Instant, now: Instant) {
+    if let recoveryStart, sent <= recoveryStart { return }
+    let isFirst = values.threshold == .infinity
+    let returnsTo = isReturning ? values.threshold : 0
     lost(sentAt: sent, now: now)
     // What was marked will not turn out to have come.
-    if recoveryStart == now { before = nil }
+    before = nil
+    if isFirst, let delivered = startRate.delivered(now: now) {
+      values.window = max(min(values.window, delivered), smallest)
+      values.threshold = values.window
+      isReturning = true
+    } else if returnsTo > values.window {
+      values.threshold = returnsTo
+      isReturning = true
+    }
   }
 
   mutating func persistentCongestion(now: Instant) {
@@ -136,6 +171,7 @@ struct Cubic: CongestionController {
     values.epochStart = nil
     recoveryStart = nil
     before = nil
+    isReturning = false
   }
 
   mutating func undo() {
