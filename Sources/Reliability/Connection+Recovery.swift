@@ -404,12 +404,21 @@ extension Connection {
     if timeouts == 2, path.markedArrived { path.testMarks(from: sent.next) }
   }
 
-  /// Lets the oldest packet without an answer be sent again, without counting it as lost. For a probe that has nothing new.
+  /// Lets the oldest packet without an answer be sent again, without counting it as lost. For a probe that has nothing new;
+  /// and when that was not answered, for one with the oldest bytes of its stream, in whatever packet they are.
   mutating func repairOldest() {
     var number = max(firstOpen, sent.base)
     while number < sent.next {
       let packet = sent[number]
-      if packet.state == .outstanding, packet.asksForAck { return repair(packet) }
+      if packet.state == .outstanding, packet.asksForAck {
+        repair(packet)
+        guard timeouts >= 2, packet.frame.kind == .stream, let stream = table.find(packet.frame.stream),
+          stream.resetCode == nil
+        else { return }
+        let start = stream.send.start
+        stream.send.lose(start..<min(start + UInt64(packetCapacity), stream.send.sent))
+        return markReady(stream)
+      }
       number += 1
     }
   }

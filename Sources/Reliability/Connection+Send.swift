@@ -57,7 +57,8 @@ extension Connection {
     }
     acks.handleTimeout(now: now)
     var hasContent = findContent()
-    if probes > 0, !hasContent {
+    // A peer without room for new data answers none of it, time and again: what it waits for is old (RFC 9002 §6.2.4).
+    if probes > 0, !hasContent || timeouts >= 2 {
       repairOldest()
       hasContent = findContent()
     }

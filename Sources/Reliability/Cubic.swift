@@ -7,8 +7,10 @@ struct Cubic: CongestionController {
   static let aggressiveness = 0.4
   /// β, RFC 9438 §4.6.
   static let decrease = 0.7
-  /// After the first mark, in part of a window per round trip: how fast the window returns to what the path carries.
+  /// After the first mark, in part of a window per round trip: how fast the window returns to what the path carries; and
+  /// for how long, in nanoseconds. (The controller of RFC 9332 forgets 0.15 per second of what is at most 0.5.)
   static let returnGrowth = 0.25
+  static let returnTime: Int64 = 3_000_000_000
   /// α of the Reno-friendly estimate, 3 × (1 − β) ÷ (1 + β), RFC 9438 §4.3.
   static let friendlyIncrease = 3 * (1 - decrease) / (1 + decrease)
 
@@ -33,10 +35,11 @@ struct Cubic: CongestionController {
   private var packetSize: Double
   private var hyStart = HyStart()
   private var startRate = StartRate()
-  /// The first mark has ended slow start. A queue that others than this flow do not make is gone at once, but an AQM that
-  /// integrates (RFC 9332, RFC 8033) goes on marking for a second: each of these marks is answered, and after each the
-  /// window may return to what the path was seen to carry, as in slow start, but slower.
-  private var isReturning = false
+  /// The first mark has ended slow start. The queue that it has left is gone at once, but an AQM that integrates (RFC 9332,
+  /// RFC 8033) goes on marking for a second or two: each of these marks is answered, and until this time the window may
+  /// return, as in slow start but slower, to what the path was seen to carry.
+  private var returnEnd: Instant?
+  private var returnsTo = 0.0
   /// Since when the application has had too little to send; `nil`: it has enough.
   private var pausedAt: Instant?
   private var lastDeliveryAt: Instant?
@@ -72,18 +75,14 @@ struct Cubic: CongestionController {
     guard delivery.isLimited, delivery.bytes > 0 else { return }
     let bytes = Double(delivery.bytes)
     guard !isSlowStart else {
-      if isReturning {
+      if returnEnd != nil {
         values.window = min(values.window + Self.returnGrowth * bytes, values.threshold)
+        if !isSlowStart { values.maximum = values.window }
         return
       }
       let slows = values.threshold == .infinity && hyStart.isConservative
       values.window += slows ? bytes / Double(HyStart.conservativeDivisor) : bytes
       return
-    }
-    if isReturning {
-      isReturning = false
-      values.maximum = values.window
-      values.epochStart = nil
     }
     if values.epochStart == nil { startEpoch(now) }
     let elapsed = seconds(since: values.epochStart ?? now, now: now)
@@ -136,7 +135,7 @@ struct Cubic: CongestionController {
   mutating func lost(sentAt sent: Instant, now: Instant) {
     if let recoveryStart, sent <= recoveryStart { return }
     before = values
-    isReturning = false
+    returnEnd = nil
     recoveryStart = now
     values.prior = values.window
     // Fast convergence (§4.7): a flow that did not reach its old maximum gives way.
@@ -150,17 +149,19 @@ struct Cubic: CongestionController {
   mutating func marked(sentAt sent: Instant, now: Instant) {
     if let recoveryStart, sent <= recoveryStart { return }
     let isFirst = values.threshold == .infinity
-    let returnsTo = isReturning ? values.threshold : 0
+    let end = returnEnd
     lost(sentAt: sent, now: now)
     // What was marked will not turn out to have come.
     before = nil
     if isFirst, let delivered = startRate.delivered(now: now) {
       values.window = max(min(values.window, delivered), smallest)
       values.threshold = values.window
-      isReturning = true
-    } else if returnsTo > values.window {
-      values.threshold = returnsTo
-      isReturning = true
+      values.maximum = values.window
+      returnsTo = values.window
+      returnEnd = now.advanced(nanoseconds: Self.returnTime)
+    } else if let end, now < end {
+      values.threshold = max(values.window, returnsTo)
+      returnEnd = end
     }
   }
 
@@ -171,7 +172,7 @@ struct Cubic: CongestionController {
     values.epochStart = nil
     recoveryStart = nil
     before = nil
-    isReturning = false
+    returnEnd = nil
   }
 
   mutating func undo() {

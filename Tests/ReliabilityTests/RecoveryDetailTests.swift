@@ -12,6 +12,8 @@ import Testing
     var connection: Connection
     var now = Instant(nanoseconds: 1_000_000_000_000)
     let id: StreamID
+    /// Where the stream's bytes in each packet begin.
+    var offsets: [UInt64] = []
     private var number: UInt64 = 0
 
     init(_ change: (inout Configuration) -> Void = { _ in }) throws {
@@ -47,8 +49,12 @@ import Testing
       var count = 0
       while true {
         var sent = false
-        _ = [UInt8](capacity: 1_400) { sent = connection.nextPacket(into: &$0, now: now) }
+        let message = [UInt8](capacity: 1_400) { sent = connection.nextPacket(into: &$0, now: now) }
         guard sent else { return count }
+        var reader = PacketReader(message.bytes)
+        while let frame = try? reader.next() {
+          if case .stream(let stream) = frame { offsets.append(stream.offset) }
+        }
         count += 1
       }
     }
@@ -189,6 +195,26 @@ import Testing
     sender.wait(100)
     try sender.acknowledge(sender.last...sender.last, ect0: 1)
     #expect(!sender.statistics.usesECN)
+  }
+
+  // RFC 9002 §6.2.4. A peer that has too many gaps takes nothing new.
+  @Test func `a second probe brings what is oldest, whatever there is to send`() throws {
+    let sender = try Sender()
+    for _ in 1...5 { try sender.sendOne(1_000) }
+    sender.wait(100)
+    // The first bytes are sent again, behind newer ones.
+    try sender.acknowledge(2...4)
+    _ = sender.send()
+    #expect(sender.statistics.bytesRetransmitted == 1_000)
+    try sender.sendOne(200_000)
+    sender.offsets = []
+    sender.waitForProbe()
+    #expect(sender.send() == 1)
+    #expect(sender.offsets.contains(0) == false && !sender.offsets.isEmpty)
+    sender.offsets = []
+    sender.waitForProbe()
+    #expect(sender.send() == 2)
+    #expect(sender.offsets.first == 0, "\(sender.offsets)")
   }
 
   @Test func `a lost packet or two are no reason to give marks up`() throws {
