@@ -24,7 +24,11 @@ struct StartRate: Sendable {
   /// Bytes; `nil` when no round has ended.
   func delivered(now: Instant) -> Double? {
     guard let start = roundStart, last.bytes > 0, leastRoundTrip > 0 else { return nil }
-    let time = last.time + now.nanoseconds(since: start)
-    return time > 0 ? Double(last.bytes + bytes) / Double(time) * Double(leastRoundTrip) : nil
+    let time = now.nanoseconds(since: start)
+    guard last.time + time > 0 else { return nil }
+    let rate = Double(last.bytes + bytes) / Double(last.time + time)
+    // The path may have been full only since this round has begun.
+    let current = time > leastRoundTrip / 4 ? Double(bytes) / Double(time) : 0
+    return max(rate, current) * Double(leastRoundTrip)
   }
 }
