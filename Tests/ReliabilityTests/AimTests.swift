@@ -55,6 +55,16 @@ import Testing
     #expect(flow.sender.statistics.packetsLost == 0)
   }
 
+  // The controller of RFC 9332 goes on marking for a second after the queue that slow start has made.
+  @Test(arguments: [CongestionAlgorithm.cubic, .prague])
+  func `the end of slow start does not cost a marking link for long`(algorithm: CongestionAlgorithm) {
+    let dumbbell = dumbbell(
+      [(algorithm, 0)], bottleneck(100_000_000, roundTrip: 50, buffer: 8, discipline: .dualPI2()))
+    dumbbell.run(until: .seconds(8))
+    let share = dumbbell.share(dumbbell.flows[0], from: .seconds(3), to: .seconds(8))
+    #expect(share > 0.9, "\(share)")
+  }
+
   @Test func `Prague beside CUBIC keeps its own queue short, and shares fairly`() {
     let dumbbell = dumbbell(
       [(.cubic, 0), (.prague, 0)], bottleneck(40_000_000, roundTrip: 30, buffer: 10, discipline: .dualPI2()))
