@@ -80,6 +80,9 @@ public struct ConnectionStatistics: Equatable, Sendable {
   public var congestionWindow = 0
   /// Bytes, with overhead.
   public var bytesInFlight = 0
+  /// Bytes that the background lane may have in flight, and has; 0 while nobody has used it.
+  public var backgroundWindow = 0
+  public var backgroundBytesInFlight = 0
   /// Packets with a number.
   public var packetsSent: UInt64 = 0
   public var packetsReceived: UInt64 = 0

@@ -15,6 +15,8 @@ struct Delivery: Sendable {
   var ecnPackets: UInt64 = 0
   /// Of these, with CE.
   var cePackets: UInt64 = 0
+  /// For a controller that models the path; `nil` for others.
+  var rate: RateSample?
 }
 
 /// What decides how many bytes may be in flight. Sans-IO and deterministic; sizes in bytes, times in nanoseconds.
@@ -28,6 +30,8 @@ protocol CongestionController: Sendable {
   mutating func acknowledged(_ delivery: Delivery, rtt: RTTEstimator, now: Instant)
   /// A packet sent at `sent` was lost. Ignored when that event was already answered.
   mutating func lost(sentAt sent: Instant, now: Instant)
+  /// The same, for a controller that counts losses.
+  mutating func lost(_ loss: LossSample, now: Instant)
   /// Packets up to the one sent at `sent` were marked CE. Ignored when that event was already answered, and by controllers
   /// that answer the number of marks in ``acknowledged(_:rtt:now:)``.
   mutating func marked(sentAt sent: Instant, now: Instant)
@@ -36,6 +40,10 @@ protocol CongestionController: Sendable {
   /// The loss that caused the last reduction did not happen: the packet came late.
   mutating func undo()
   mutating func packetSizeChanged(to size: Int)
+}
+
+extension CongestionController {
+  mutating func lost(_ loss: LossSample, now: Instant) {}
 }
 
 /// The congestion controllers to choose from.
@@ -49,6 +57,8 @@ public enum CongestionAlgorithm: Sendable, Equatable, CaseIterable {
   /// Prague (RFC 9331, draft-briscoe-iccrg-prague-congestion-control): marks ECT(1), and answers the part of packets that
   /// came marked, for short queues on links that mark early. Where no marks come it is CUBIC.
   case prague
+  /// BBR, version 3 (draft-ietf-ccwg-bbr): models bandwidth and round trip of the path, for paths that lose at random.
+  case bbr
 }
 
 /// The chosen controller, without an existential on the way of each packet. What is asked per packet is kept ready.
@@ -58,12 +68,15 @@ struct Congestion: Sendable {
     case cubic(Cubic)
     case ledbat(LEDBAT)
     case prague(Prague)
+    case bbr(BBR)
   }
 
   private var state: State
   private(set) var window = 0
   private(set) var isSlowStart = true
   private(set) var recoveryStart: Instant?
+  /// Bytes per second, where the controller sets it and not the window.
+  private(set) var pacingRate: Double?
   /// Whether packets are marked ECT(1), and the answer to marks is that of RFC 9331.
   let isScalable: Bool
 
@@ -74,6 +87,7 @@ struct Congestion: Sendable {
       case .cubic: .cubic(Cubic(packetSize: packetSize))
       case .ledbat: .ledbat(LEDBAT(packetSize: packetSize))
       case .prague: .prague(Prague(packetSize: packetSize))
+      case .bbr: .bbr(BBR(packetSize: packetSize))
       }
     isScalable = algorithm == .prague
     refresh()
@@ -85,6 +99,9 @@ struct Congestion: Sendable {
     case .cubic(let chosen): refresh(from: chosen)
     case .ledbat(let chosen): refresh(from: chosen)
     case .prague(let chosen): refresh(from: chosen)
+    case .bbr(let chosen):
+      refresh(from: chosen)
+      pacingRate = chosen.pacingRate
     }
   }
 
@@ -113,6 +130,9 @@ struct Congestion: Sendable {
     case .prague(var chosen):
       chosen.acknowledged(delivery, rtt: rtt, now: now)
       state = .prague(chosen)
+    case .bbr(var chosen):
+      chosen.acknowledged(delivery, rtt: rtt, now: now)
+      state = .bbr(chosen)
     }
     refresh()
   }
@@ -131,7 +151,17 @@ struct Congestion: Sendable {
     case .prague(var chosen):
       chosen.lost(sentAt: sent, now: now)
       state = .prague(chosen)
+    case .bbr(var chosen):
+      chosen.lost(sentAt: sent, now: now)
+      state = .bbr(chosen)
     }
+    refresh()
+  }
+
+  mutating func lost(_ loss: LossSample, now: Instant) {
+    guard case .bbr(var chosen) = state else { return }
+    chosen.lost(loss, now: now)
+    state = .bbr(chosen)
     refresh()
   }
 
@@ -149,6 +179,9 @@ struct Congestion: Sendable {
     case .prague(var chosen):
       chosen.marked(sentAt: sent, now: now)
       state = .prague(chosen)
+    case .bbr(var chosen):
+      chosen.marked(sentAt: sent, now: now)
+      state = .bbr(chosen)
     }
     refresh()
   }
@@ -167,6 +200,9 @@ struct Congestion: Sendable {
     case .prague(var chosen):
       chosen.persistentCongestion(now: now)
       state = .prague(chosen)
+    case .bbr(var chosen):
+      chosen.persistentCongestion(now: now)
+      state = .bbr(chosen)
     }
     refresh()
   }
@@ -185,6 +221,9 @@ struct Congestion: Sendable {
     case .prague(var chosen):
       chosen.undo()
       state = .prague(chosen)
+    case .bbr(var chosen):
+      chosen.undo()
+      state = .bbr(chosen)
     }
     refresh()
   }
@@ -203,6 +242,9 @@ struct Congestion: Sendable {
     case .prague(var chosen):
       chosen.packetSizeChanged(to: size)
       state = .prague(chosen)
+    case .bbr(var chosen):
+      chosen.packetSizeChanged(to: size)
+      state = .bbr(chosen)
     }
     refresh()
   }

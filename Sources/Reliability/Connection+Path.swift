@@ -11,6 +11,7 @@ extension Connection {
     packetCapacity = max(Self.smallestCapacity, size - overhead)
     path.longLost = 0
     path.packetSizeChanged(to: size)
+    background?.packetSizeChanged(to: size)
   }
 
   /// The round-trip time that probes have measured, to go by until acknowledgements tell.
@@ -37,6 +38,7 @@ extension Connection {
       sent[number].ecnMarked = false
       if oldIsDead { lose(number, sent[number]) }
     }
+    background?.pathChanged(packetSize: path.packetSize)
     timeouts = 0
     probes = max(probes, unanswered > 0 ? 1 : 0)
     lossTime = nil

@@ -58,6 +58,10 @@ extension Connection {
     lastReceived = now
     newestAsked = asksForAck && number > acks.largest
     acks.record(number, asksForAck: asksForAck, ecn: ecn, ownNext: sent.next, now: now)
+    // Where a first acknowledgement was perhaps lost for its mark, others follow without, but for one that asks each second.
+    path.holdsMarks =
+      !path.markedArrived && silentPackets > 0 && unanswered == 0
+      && now.nanoseconds(since: silentSince) < 1_000_000_000
     if asksForAck { trimAt = now.advanced(nanoseconds: Self.quietTime) }
     return .accepted(hasForeignFrames: hasForeignFrames)
   }

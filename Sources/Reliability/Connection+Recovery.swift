@@ -64,8 +64,13 @@ extension Connection {
       counters.congestionMarks += delivery.cePackets
       if delivery.cePackets > 0 { congested(.marked, sentAt: sampledAt, now: now) }
     }
+    if let sampler = path.sampler {
+      delivery.rate = sampler.finish(
+        inFlightBefore: inFlightBefore, inFlight: bytesInFlight, leastRoundTrip: path.rtt.minimum, now: now)
+    }
     let window = path.congestion.window
     path.congestion.acknowledged(delivery, rtt: path.rtt, now: now)
+    background?.acknowledged(delivery, largest: ack.largest, rtt: path.rtt, now: now)
     if delivery.cePackets > 0, path.congestion.window < window { counters.congestionEvents += 1 }
     detectLosses(now: now)
     forgetSettled(now: now)
@@ -98,10 +103,15 @@ extension Connection {
     }
     sent[number].state = .acknowledged
     arrival.packets += 1
+    if packet.isBackground {
+      background?.arrived(
+        number, size: Int(packet.size), sentAt: packet.sentAt, wasLost: packet.state == .lost)
+    }
     if packet.state == .lost {
       if packet.size > 0 { cameLate(number) }
     } else if packet.asksForAck {
       bytesInFlight -= Int(packet.size)
+      if let sampler = path.sampler, number >= path.firstNumber { sampler.arrived(number, sentAt: packet.sentAt) }
       if packet.size > Self.alwaysCarried { path.longLost = 0 }
       unanswered -= 1
       arrival.asked = true
@@ -110,6 +120,9 @@ extension Connection {
     if packet.ecnMarked {
       arrival.marked += 1
       path.markedArrived = true
+      path.markedLost = 0
+    } else if packet.state != .lost, packet.asksForAck, number >= path.firstNumber {
+      path.unmarkedArrived = true
     }
     if packet.acknowledges > 0 { acks.confirmed(through: packet.acknowledges, by: number) }
     arrived(packet.frame, into: &arrival.run)
@@ -209,10 +222,13 @@ extension Connection {
   private mutating func detectLosses(now: Instant) {
     lossTime = nil
     let delay = path.rtt.lossDelay
+    let marked = path.marksECN
     var number = max(firstOpen, sent.base)
     var lastLost: Instant?
     var firstLost: UInt64 = 0
+    var lastLostNumber: UInt64 = 0
     var lostPackets = 0
+    var lostBackground = (first: UInt64(0), packets: 0, sentAt: now)
     // A run of packets all lost, for persistent congestion.
     var runStart: Instant?
     var longestRun: Int64 = 0
@@ -234,6 +250,13 @@ extension Connection {
           if lastLost == nil { firstLost = number }
           lastLost = packet.sentAt
           lostPackets += 1
+          lastLostNumber = number
+          path.sampler?.lost(number)
+          if packet.isBackground {
+            if lostBackground.packets == 0 { lostBackground.first = number }
+            lostBackground.packets += 1
+            lostBackground.sentAt = packet.sentAt
+          }
           if let firstSampleAt = path.firstSampleAt, packet.sentAt > firstSampleAt {
             let start = runStart ?? packet.sentAt
             runStart = start
@@ -247,12 +270,21 @@ extension Connection {
       number += 1
     }
     firstOpen = number
-    guard let lastLost else { return }
+    // What was lost for its mark says nothing of congestion.
+    guard let lastLost, path.marksECN == marked else { return }
     congested(.lost, sentAt: lastLost, now: now)
+    if let sampler = path.sampler {
+      path.congestion.lost(sampler.loss(of: lastLostNumber, packets: lostPackets), now: now)
+    }
     if path.lostInEvent == 0 { path.eventBegin = firstLost }
     path.lostInEvent += lostPackets
+    if lostBackground.packets > 0 {
+      background?.congested(
+        first: lostBackground.first, packets: lostBackground.packets, sentAt: lostBackground.sentAt, now: now)
+    }
     if longestRun > 3 * path.rtt.probeTimeout(maximumAckDelay: maximumAckDelay) {
       path.congestion.persistentCongestion(now: now)
+      background?.persistentCongestion(now: now)
       path.rtt.persistentCongestion()
     }
   }
@@ -263,12 +295,9 @@ extension Connection {
     counters.packetsLost += 1
     if packet.size > Self.alwaysCarried { path.longLost += 1 }
     bytesInFlight -= Int(packet.size)
+    if packet.isBackground { background?.lost(Int(packet.size)) }
     unanswered -= 1
-    if packet.ecnMarked, !path.markedArrived {
-      // A path that drops marked packets drops all of them.
-      path.markedLost += 1
-      if path.markedLost >= 10 { path.marksECN = false }
-    }
+    if packet.ecnMarked, number >= path.marksTestedFrom { path.lostMarked() }
     repair(packet)
   }
 
@@ -368,16 +397,25 @@ extension Connection {
     timeouts += 1
     counters.probeTimeouts += 1
     probes = timeouts == 1 ? 1 : 2
-    // A path that drops marked packets answers none of them, so that none is taken for lost (RFC 9000 §A.4).
-    if timeouts >= 3, !path.markedArrived { path.marksECN = false }
+    // It may have begun to drop marked packets. What was lost until now was perhaps lost with all others.
+    if timeouts == 2, path.markedArrived { path.testMarks(from: sent.next) }
   }
 
-  /// Lets the oldest packet without an answer be sent again, without counting it as lost. For a probe that has nothing new.
+  /// Lets the oldest packet without an answer be sent again, without counting it as lost. For a probe that has nothing new;
+  /// and when that was not answered, for one with the oldest bytes of its stream, in whatever packet they are.
   mutating func repairOldest() {
     var number = max(firstOpen, sent.base)
     while number < sent.next {
       let packet = sent[number]
-      if packet.state == .outstanding, packet.asksForAck { return repair(packet) }
+      if packet.state == .outstanding, packet.asksForAck {
+        repair(packet)
+        guard timeouts >= 2, packet.frame.kind == .stream, let stream = table.find(packet.frame.stream),
+          stream.resetCode == nil
+        else { return }
+        let start = stream.send.start
+        stream.send.lose(start..<min(start + UInt64(packetCapacity), stream.send.sent))
+        return markReady(stream)
+      }
       number += 1
     }
   }

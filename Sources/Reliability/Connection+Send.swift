@@ -57,9 +57,13 @@ extension Connection {
     }
     acks.handleTimeout(now: now)
     var hasContent = findContent()
-    if probes > 0, !hasContent {
+    // A peer without room for new data answers none of it, time and again: what it waits for is old (RFC 9002 §6.2.4).
+    if probes > 0, !hasContent || timeouts >= 2 {
       repairOldest()
       hasContent = findContent()
+    }
+    if let sampler = path.sampler, !hasContent, bytesInFlight < path.congestion.window {
+      sampler.applicationLimited(inFlight: bytesInFlight)
     }
     let mayAsk = probes > 0 || hasContent && mayFly(output.freeCapacity, now: now)
     guard mayAsk || acks.isDue && acks.hasReport else { return false }
@@ -71,7 +75,10 @@ extension Connection {
     packet.sentAt = now
     PacketWriter.writeNumber(number, to: &output)
     writeAck(into: &output, alone: !mayAsk, packet: &packet, now: now)
-    if mayAsk { writeContent(into: &output, packet: &packet, now: now) }
+    if mayAsk {
+      packet.isBackground = foundLane == .background
+      writeContent(into: &output, packet: &packet, now: now)
+    }
     if packet.frame.kind == .none {
       if probes > 0 || silentPackets >= Self.mostSilentPackets || mustTryMarks(now) {
         PacketWriter.writePing(to: &output)
@@ -88,13 +95,14 @@ extension Connection {
 
   /// Whether acknowledgements have perhaps got lost for a second because of their marks, and nothing under way would tell.
   private func mustTryMarks(_ now: Instant) -> Bool {
-    path.marksECN && !path.markedArrived && silentPackets > 0 && unanswered == 0
+    path.marksECN && !path.markedArrived && !path.holdsMarks && silentPackets > 0 && unanswered == 0
       && now.nanoseconds(since: silentSince) > 1_000_000_000
   }
 
   private mutating func record(_ packet: inout SentPacket, bytes: Int, now: Instant) {
     counters.packetsSent += 1
-    if path.marksECN { path.sentMarked &+= 1 }
+    let isMarked = marksPackets
+    if isMarked { path.sentMarked &+= 1 }
     if packet.frame.kind != .none { packet.asksForAck = true }
     guard packet.asksForAck else {
       if silentPackets == 0 { silentSince = now }
@@ -107,9 +115,13 @@ extension Connection {
     silentPackets = 0
     let size = min(bytes + configuration.overheadPerPacket, Int(UInt16.max))
     packet.size = UInt16(size)
-    packet.ecnMarked = path.marksECN
+    packet.ecnMarked = isMarked
     sent.append(packet)
     bytesInFlight += size
+    if packet.isBackground { background?.sent(size) }
+    if let sampler = path.sampler {
+      sampler.sent(sent.next - 1, size: size, inFlight: bytesInFlight, base: sent.base, now: now)
+    }
     if unanswered == 0 { unansweredSince = now }
     unanswered += 1
     if now.nanoseconds(since: askedAt) > path.rtt.probeTimeout(maximumAckDelay: maximumAckDelay) {
@@ -144,7 +156,7 @@ extension Connection {
 
   /// About how many bytes there are to send; never fewer than there are.
   private var contentEstimate: Int {
-    guard controlList.isEmpty, lanes[0].isEmpty, lanes[1].isEmpty, lanes[2].count == 1,
+    guard controlList.isEmpty, lanes[0].isEmpty, lanes[1].isEmpty, lanes[2].count == 1, foundLane == .bulk,
       case .stream(let stream)? = lanes[2].first, !stream.send.hasLost
     else { return .max }
     return Int(clamping: stream.freshBytes) &+ stream.service.count &+ 128
@@ -155,8 +167,8 @@ extension Connection {
   private mutating func writeAck(
     into output: inout OutputRawSpan, alone: Bool, packet: inout SentPacket, now: Instant
   ) {
-    // Beside data only what is owed, and not a long list unless it is due.
-    guard acks.isDue || acks.pending > 0, acks.hasReport else { return }
+    // Beside data only what is owed, and not a long list unless it is due. A probe says it again: it was perhaps lost.
+    guard acks.isDue || acks.pending > 0 || probes > 0, acks.hasReport else { return }
     let most = alone || acks.isDue ? Self.rangesAlone : Self.rangesBesideData
     let microseconds = UInt64(acks.delay(now: now) / 1000)
     let written = PacketWriter.writeAck(
@@ -179,15 +191,29 @@ extension Connection {
   /// The lane whose turn it is. Afterwards the flow in its front has something to send.
   /// - Parameter skipped: lanes, as bits, that are not asked.
   private mutating func findLane(besides skipped: UInt8) -> Lane? {
-    // The first lane that has something, but the last one in every sixteenth packet.
+    // The first lane that has something, but the last one in every sixteenth packet, and the background in every 64th.
     if sent.next & 15 == 0 {
-      if skipped & 4 == 0, findFlow(.bulk) { return .bulk }
-      if skipped & 2 == 0, findFlow(.message) { return .message }
+      if sent.next & 63 == 0, skipped & Lane.background.bit == 0, findBackground() { return .background }
+      if skipped & Lane.bulk.bit == 0, findFlow(.bulk) { return .bulk }
+      if skipped & Lane.message.bit == 0, findFlow(.message) { return .message }
     }
-    if skipped & 1 == 0, findFlow(.control) { return .control }
-    if skipped & 2 == 0, findFlow(.message) { return .message }
-    if skipped & 4 == 0, findFlow(.bulk) { return .bulk }
+    if skipped & Lane.control.bit == 0, findFlow(.control) { return .control }
+    if skipped & Lane.message.bit == 0, findFlow(.message) { return .message }
+    if skipped & Lane.bulk.bit == 0, findFlow(.bulk) { return .bulk }
+    if skipped & Lane.background.bit == 0, findBackground() { return .background }
     return nil
+  }
+
+  /// Whether the background lane has something that its controller lets go. A probe passes in any case.
+  private mutating func findBackground() -> Bool {
+    guard !lanes[Lane.background.index].isEmpty else { return false }
+    if background == nil { background = BackgroundFlow(packetSize: path.packetSize) }
+    guard let background else { return false }
+    if probes == 0, !background.hasRoom(for: path.packetSize) {
+      background.limitedBelow = sent.next
+      return false
+    }
+    return findFlow(.background)
   }
 
   /// Bytes of the peer's window that a lane may still use.
@@ -241,7 +267,8 @@ extension Connection {
     // Messages come behind streams in a packet, and datagrams behind messages, whoever has chosen first.
     let reservedForControl = reserved
     var plannedDatagrams = 0
-    var full: UInt8 = 0
+    // Background data is alone in its packets, or it would not be known which ones count for it.
+    var full: UInt8 = foundLane == .background ? ~Lane.background.bit : Lane.background.bit
     // The first lane is known from the question whether there is anything to send.
     var found = foundLane
     while output.freeCapacity - reserved >= Self.leastRoom, let lane = found ?? findLane(besides: full),
@@ -264,7 +291,7 @@ extension Connection {
         if size > 0 { plannedDatagrams += 1 }
       }
       guard size > 0 else {
-        full |= 1 << lane.rawValue
+        full |= lane.bit
         continue
       }
       lanes[lane.index].serve(size, weight: weight)

@@ -81,6 +81,8 @@ public struct Connection: ~Copyable {
   /// Bytes of the peer's window that are kept for the control lane.
   let controlReserve: UInt64
   var lanes = Lane.allCases.map { _ in LaneQueue() }
+  /// What limits the background lane; `nil`: nobody has used it.
+  var background: BackgroundFlow?
   /// The lane whose turn it is, from the last question whether there is anything to send.
   var foundLane: Lane?
   let messages = Lane.allCases.map { _ in MessageQueue() }
@@ -179,6 +181,8 @@ public struct Connection: ~Copyable {
     result.minimumRTT = .nanoseconds(path.rtt.minimum)
     result.congestionWindow = path.congestion.window
     result.bytesInFlight = bytesInFlight
+    result.backgroundWindow = background?.congestion.window ?? 0
+    result.backgroundBytesInFlight = background?.bytesInFlight ?? 0
     result.usesECN = path.marksECN
     result.datagramsDropped += datagrams.dropped
     return result
@@ -209,7 +213,11 @@ public struct Connection: ~Copyable {
   public mutating func wantsToSend() -> Bool { findContent() || probes > 0 || acks.isDue && acks.hasReport }
 
   /// How the packets that ``nextPacket(into:now:)`` makes now are to be marked.
-  public var outgoingECN: ECN { path.outgoingECN }
+  public var outgoingECN: ECN { marksPackets ? path.outgoingECN : .notECT }
+
+  /// Whether packets are marked. While it is not known that the path lets marked ones pass, probes are not (RFC 9000
+  /// §13.4.2), and acknowledgements that nobody acknowledges neither. Changes with inputs, never with a packet that is made.
+  var marksPackets: Bool { path.marksECN && (path.markedArrived || timeouts == 0 && !path.holdsMarks) }
 
   /// What happened, oldest first; `nil` when nothing is left.
   public mutating func nextEvent() -> ConnectionEvent? { events.popFirst() }
@@ -272,6 +280,7 @@ public struct Connection: ~Copyable {
     controlList.removeAll()
     blockedByConnection = []
     starving = []
+    background = nil
     sent = SentPackets(from: sent.next)
     ackedNumbers = RangeSet()
     bytesInFlight = 0

@@ -7,6 +7,10 @@ struct Cubic: CongestionController {
   static let aggressiveness = 0.4
   /// β, RFC 9438 §4.6.
   static let decrease = 0.7
+  /// After the first mark, in part of a window per round trip: how fast the window returns to what the path carries; and
+  /// for how long, in nanoseconds. (The controller of RFC 9332 forgets 0.15 per second of what is at most 0.5.)
+  static let returnGrowth = 0.25
+  static let returnTime: Int64 = 3_000_000_000
   /// α of the Reno-friendly estimate, 3 × (1 − β) ÷ (1 + β), RFC 9438 §4.3.
   static let friendlyIncrease = 3 * (1 - decrease) / (1 + decrease)
 
@@ -30,6 +34,12 @@ struct Cubic: CongestionController {
   private(set) var recoveryStart: Instant?
   private var packetSize: Double
   private var hyStart = HyStart()
+  private var startRate = StartRate()
+  /// The first mark has ended slow start. The queue that it has left is gone at once, but an AQM that integrates (RFC 9332,
+  /// RFC 8033) goes on marking for a second or two: each of these marks is answered, and until this time the window may
+  /// return, as in slow start but slower, to what the path was seen to carry.
+  private var returnEnd: Instant?
+  private var returnsTo = 0.0
   /// Since when the application has had too little to send; `nil`: it has enough.
   private var pausedAt: Instant?
   private var lastDeliveryAt: Instant?
@@ -42,6 +52,10 @@ struct Cubic: CongestionController {
   var window: Int { Int(values.window) }
   var isSlowStart: Bool { values.window < values.threshold }
   private var smallest: Double { 2 * packetSize }
+  /// Bytes that the path carries, while slow start has not ended.
+  func startDelivered(now: Instant) -> Double? {
+    values.threshold == .infinity ? startRate.delivered(now: now) : nil
+  }
 
   /// Goes on with a window that another controller has found, as after a reduction from `maximum` bytes.
   mutating func adopt(window: Double, maximum: Double, recoveryStart: Instant?) {
@@ -53,11 +67,19 @@ struct Cubic: CongestionController {
 
   mutating func acknowledged(_ delivery: Delivery, rtt: RTTEstimator, now: Instant) {
     // Only for the initial slow start (RFC 9406 §4.3).
-    if values.threshold == .infinity, hyStart.acknowledged(delivery, now: now) { values.threshold = values.window }
+    if values.threshold == .infinity {
+      startRate.acknowledged(delivery, rtt: rtt, now: now)
+      if hyStart.acknowledged(delivery, now: now) { values.threshold = values.window }
+    }
     pause(!delivery.isLimited, now: now)
     guard delivery.isLimited, delivery.bytes > 0 else { return }
     let bytes = Double(delivery.bytes)
     guard !isSlowStart else {
+      if returnEnd != nil {
+        values.window = min(values.window + Self.returnGrowth * bytes, values.threshold)
+        if !isSlowStart { values.maximum = values.window }
+        return
+      }
       let slows = values.threshold == .infinity && hyStart.isConservative
       values.window += slows ? bytes / Double(HyStart.conservativeDivisor) : bytes
       return
@@ -113,6 +135,7 @@ struct Cubic: CongestionController {
   mutating func lost(sentAt sent: Instant, now: Instant) {
     if let recoveryStart, sent <= recoveryStart { return }
     before = values
+    returnEnd = nil
     recoveryStart = now
     values.prior = values.window
     // Fast convergence (§4.7): a flow that did not reach its old maximum gives way.
@@ -124,9 +147,22 @@ struct Cubic: CongestionController {
   }
 
   mutating func marked(sentAt sent: Instant, now: Instant) {
+    if let recoveryStart, sent <= recoveryStart { return }
+    let isFirst = values.threshold == .infinity
+    let end = returnEnd
     lost(sentAt: sent, now: now)
     // What was marked will not turn out to have come.
-    if recoveryStart == now { before = nil }
+    before = nil
+    if isFirst, let delivered = startRate.delivered(now: now) {
+      values.window = max(min(values.window, delivered), smallest)
+      values.threshold = values.window
+      values.maximum = values.window
+      returnsTo = values.window
+      returnEnd = now.advanced(nanoseconds: Self.returnTime)
+    } else if let end, now < end {
+      values.threshold = max(values.window, returnsTo)
+      returnEnd = end
+    }
   }
 
   mutating func persistentCongestion(now: Instant) {
@@ -136,6 +172,7 @@ struct Cubic: CongestionController {
     values.epochStart = nil
     recoveryStart = nil
     before = nil
+    returnEnd = nil
   }
 
   mutating func undo() {

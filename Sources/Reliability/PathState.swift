@@ -3,7 +3,7 @@ internal import MeshPrimitives
 /// What a connection knows of one path: round-trip times, how much may be in flight, and whether marks get through.
 ///
 /// What was learned on one path says nothing of another: a connection that moves begins with a new one of these.
-struct PathState: Sendable {
+struct PathState {
   /// Bytes of a full packet, with overhead.
   private(set) var packetSize: Int
   /// The first packet that was sent on it: what happens to those before says nothing of this path.
@@ -18,6 +18,8 @@ struct PathState: Sendable {
   var firstSampleAt: Instant?
   var congestion: Congestion
   var pacer = Pacer()
+  /// For a controller that models the path.
+  let sampler: DeliverySampler?
   /// How many packets later another must have come for one to be lost (RFC 9002 §6.1.1).
   var packetThreshold: UInt64 = 3
   /// Packets lost in the last congestion event that have not come late.
@@ -33,15 +35,23 @@ struct PathState: Sendable {
   var peerCE: UInt64 = 0
   /// Packets that were sent with a mark, of acknowledgements only or not.
   var sentMarked: UInt64 = 0
-  /// Packets with a mark that were lost before any had arrived.
-  var markedLost = 0
+  /// Whether a packet with a mark has arrived: until then packets that must arrive have none.
   var markedArrived = false
+  /// Packets with a mark that were lost before any had arrived, and whether one without has.
+  var markedLost = 0
+  var unmarkedArrived = false
+  /// Packets before say nothing of whether marked ones arrive.
+  private(set) var marksTestedFrom: UInt64 = 0
+  /// Nobody would tell whether marked packets arrive.
+  var holdsMarks = false
 
   init(_ configuration: Configuration) {
     packetSize = configuration.packetSize
     rtt = RTTEstimator(initial: min(configuration.initialRTT.wholeNanoseconds, 10_000_000_000))
     congestion = Congestion(configuration.congestion, packetSize: packetSize)
-    marksECN = configuration.usesECN
+    // Who does not answer marks must not ask for them.
+    marksECN = configuration.usesECN && configuration.congestion != .bbr
+    sampler = configuration.congestion == .bbr ? DeliverySampler() : nil
   }
 
   /// A path that follows `old`, for packets from `number` on.
@@ -60,8 +70,24 @@ struct PathState: Sendable {
     sentMarked = old.sentMarked
   }
 
-  /// How the packets that leave now are to be marked.
+  /// How the packets that leave are to be marked, unless they must arrive.
   var outgoingECN: ECN { marksECN ? congestion.isScalable ? .ect1 : .ect0 : .notECT }
+
+  /// A packet with a mark was lost. A path that drops them drops all: three, where one without has arrived, or else ten
+  /// (RFC 9000 §13.4.2).
+  mutating func lostMarked() {
+    guard !markedArrived else { return }
+    markedLost += 1
+    if markedLost >= (unmarkedArrived ? 3 : 10) { marksECN = false }
+  }
+
+  /// Whether marked packets arrive is to be found out again, by packets from `number` on.
+  mutating func testMarks(from number: UInt64) {
+    markedArrived = false
+    unmarkedArrived = false
+    markedLost = 0
+    marksTestedFrom = number
+  }
 
   /// Takes the peer's counts (RFC 9000 §13.4.2.1): they must account for every marked packet, and for no more than were
   /// sent, or the path does not carry marks, and none are sent any more. Returns how much they have grown.
@@ -95,6 +121,13 @@ struct PathState: Sendable {
 
   /// Sets the pace by the window and the round-trip time.
   mutating func updatePacer() {
+    if let rate = congestion.pacingRate, rtt.hasSample {
+      let burst = max(min(1_000_000, rtt.smoothed / 16), 250_000)
+      pacer.update(
+        window: Int(min(rate, 1e12)), smoothedRTT: 1_000_000_000,
+        pace: Pacer.Pace(gain: 64, burst: burst, leastPackets: 2), packetSize: packetSize)
+      return
+    }
     pacer.update(
       window: congestion.window, smoothedRTT: rtt.hasSample ? rtt.smoothed : 0, pace: congestion.pace,
       packetSize: packetSize)

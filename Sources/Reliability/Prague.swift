@@ -42,6 +42,12 @@ struct Prague: CongestionController {
   /// keeps the window from growing.
   private var pacedSince: Instant?
   private var before: Double?
+  /// The first mark has ended slow start: until the window is there again, it grows as ``Cubic/returnGrowth`` says.
+  private var returnsTo = 0.0
+  /// When that was: until a packet that was sent later arrives, marks tell of the queue that slow start has left.
+  private var settling: Instant?
+  /// The round after that sets α, whatever it was.
+  private var setsAlpha = false
 
   init(packetSize: Int) {
     self.packetSize = Double(packetSize)
@@ -65,6 +71,7 @@ struct Prague: CongestionController {
         cubic.marked(sentAt: delivery.newestSentAt ?? now, now: now)
         return cubic.acknowledged(delivery, rtt: rtt, now: now)
       }
+      let delivered = followsMarks ? nil : cubic.startDelivered(now: now)
       if !followsMarks {
         followsMarks = true
         value = Double(cubic.window)
@@ -74,21 +81,31 @@ struct Prague: CongestionController {
       }
       // Once per round, and only for what was sent since the last time.
       let sent = delivery.newestSentAt ?? now
-      if reducedAt.map({ sent > $0 && now.nanoseconds(since: $0) >= round }) ?? true {
+      if settling == nil, !setsAlpha, reducedAt.map({ sent > $0 && now.nanoseconds(since: $0) >= round }) ?? true {
         reducedAt = now
         markedWindow = value
         value = max(value * (1 - alpha / 2), smallest)
         before = nil
+        if let delivered {
+          value = max(min(value, delivered), smallest)
+          returnsTo = value
+          settling = now
+        }
       }
     } else if followsMarks, let last = lastMarkAt, now.nanoseconds(since: last) > Self.patience * round {
       becomeClassic()
     }
     guard followsMarks else { return cubic.acknowledged(delivery, rtt: rtt, now: now) }
     guard delivery.isLimited, delivery.bytes > 0 else { return }
+    let clean = delivery.ecnPackets == 0 ? 1 : 1 - Double(delivery.cePackets) / Double(delivery.ecnPackets)
+    if value < returnsTo {
+      value = min(value + Cubic.returnGrowth * Double(delivery.bytes) * clean, returnsTo)
+      return
+    }
+    returnsTo = 0
     // One packet per round, as if the round trip were at least `leastRoundTrip`: it has fewer of the longer rounds, and
     // a smaller window in each. Marked packets do not count.
     let ratio = Double(min(rtt.smoothed, round)) / Double(round)
-    let clean = delivery.ecnPackets == 0 ? 1 : 1 - Double(delivery.cePackets) / Double(delivery.ecnPackets)
     value += ratio * ratio * packetSize * Double(delivery.bytes) * clean / value
   }
 
@@ -98,12 +115,19 @@ struct Prague: CongestionController {
   private mutating func becomeClassic() {
     guard followsMarks else { return }
     followsMarks = false
+    returnsTo = 0
     // What was answered in one way is not answered in the other.
     let answered = lossAt.map { max($0, reducedAt ?? $0) } ?? reducedAt
     cubic.adopt(window: value, maximum: markedWindow, recoveryStart: answered)
   }
 
   private mutating func observe(_ delivery: Delivery, round: Int64, now: Instant) {
+    if let since = settling, let sent = delivery.newestSentAt, sent > since {
+      settling = nil
+      setsAlpha = true
+      roundStart = nil
+      (roundPackets, roundMarks) = (0, 0)
+    }
     roundPackets &+= delivery.ecnPackets
     roundMarks &+= delivery.cePackets
     guard let start = roundStart else {
@@ -112,7 +136,9 @@ struct Prague: CongestionController {
     }
     guard now.nanoseconds(since: start) >= round, roundPackets > 0 else { return }
     if lastMarkAt != nil {
-      alpha += Self.weight * (min(Double(roundMarks) / Double(roundPackets), 1) - alpha)
+      let part = min(Double(roundMarks) / Double(roundPackets), 1)
+      alpha = setsAlpha ? part : alpha + Self.weight * (part - alpha)
+      setsAlpha = false
     }
     roundStart = now
     (lastPackets, lastMarks) = (roundPackets, roundMarks)
@@ -125,6 +151,7 @@ struct Prague: CongestionController {
     before = value
     lossAt = now
     value = max(value * Cubic.decrease, smallest)
+    returnsTo = 0
   }
 
   mutating func marked(sentAt sent: Instant, now: Instant) {}
@@ -135,6 +162,9 @@ struct Prague: CongestionController {
     lossAt = nil
     before = nil
     followsMarks = false
+    returnsTo = 0
+    settling = nil
+    setsAlpha = false
   }
 
   mutating func undo() {

@@ -24,6 +24,8 @@ struct SentPacket {
   var isSkipped = false
   /// Bytes that count as in flight; 0 for a packet of acknowledgements only.
   var size: UInt16 = 0
+  /// Whether it counts for the background lane, too.
+  var isBackground = false
   /// Index of more frames in ``SentPackets``; -1: none.
   var more: Int32 = -1
   var sentAt = Instant(nanoseconds: 0)

@@ -55,6 +55,16 @@ import Testing
     #expect(flow.sender.statistics.packetsLost == 0)
   }
 
+  // The controller of RFC 9332 goes on marking for a second after the queue that slow start has made.
+  @Test(arguments: [CongestionAlgorithm.cubic, .prague])
+  func `the end of slow start does not cost a marking link for long`(algorithm: CongestionAlgorithm) {
+    let dumbbell = dumbbell(
+      [(algorithm, 0)], bottleneck(100_000_000, roundTrip: 50, buffer: 8, discipline: .dualPI2()))
+    dumbbell.run(until: .seconds(8))
+    let share = dumbbell.share(dumbbell.flows[0], from: .seconds(3), to: .seconds(8))
+    #expect(share > 0.9, "\(share)")
+  }
+
   @Test func `Prague beside CUBIC keeps its own queue short, and shares fairly`() {
     let dumbbell = dumbbell(
       [(.cubic, 0), (.prague, 0)], bottleneck(40_000_000, roundTrip: 30, buffer: 10, discipline: .dualPI2()))
@@ -86,6 +96,39 @@ import Testing
     #expect(dumbbell.share(cubic, from: .seconds(12), to: .seconds(20)) > 0.8)
   }
 
+  @Test(arguments: [0.001, 0.01]) func `BBR fills a link that loses packets at random, where CUBIC cannot`(loss: Double)
+  {
+    var conditions = bottleneck(40_000_000, roundTrip: 100, buffer: 1)
+    conditions.loss = loss
+    let shares = [CongestionAlgorithm.bbr, .cubic].map { algorithm in
+      let dumbbell = dumbbell([(algorithm, 0)], conditions)
+      dumbbell.run(until: .seconds(20))
+      return dumbbell.share(dumbbell.flows[0], from: .seconds(5), to: .seconds(20))
+    }
+    #expect(shares[0] > 0.7, "\(shares)")
+    #expect(shares[1] < 0.3, "\(shares)")
+  }
+
+  @Test func `BBR fills a link and not its bloated queue`() {
+    let dumbbell = dumbbell([(.bbr, 0)], bottleneck(20_000_000, roundTrip: 50, buffer: 8))
+    dumbbell.recordsFrom = dumbbell.begin + .seconds(5)
+    dumbbell.run(until: .seconds(25))
+    let flow = dumbbell.flows[0]
+    let median = Dumbbell.quantile(0.5, of: flow.waits)
+    #expect(median < 5, "\(median) ms")
+    #expect(dumbbell.share(flow, from: .seconds(5), to: .seconds(25)) > 0.9)
+    // It finds again what it has left for others.
+    let window = flow.sender.statistics.congestionWindow
+    #expect(window < 3 * 125_000, "\(window)")
+  }
+
+  @Test func `BBR does not starve CUBIC where the queue holds one round trip`() {
+    let dumbbell = dumbbell([(.cubic, 0), (.bbr, 2)], bottleneck(20_000_000, roundTrip: 50, buffer: 1))
+    dumbbell.run(until: .seconds(40))
+    let shares = dumbbell.flows.map { dumbbell.share($0, from: .seconds(10), to: .seconds(40)) }
+    #expect(shares[0] > 0.25 && shares[1] > 0.25, "\(shares)")
+  }
+
   @Test(arguments: CongestionAlgorithm.allCases) func `the same seed gives the same run`(algorithm: CongestionAlgorithm)
   {
     func run(_ seed: UInt64) -> [Int] {
@@ -114,6 +157,8 @@ import Testing
     #expect(pair.run(.seconds(30), work: transfer.work, until: { transfer.isComplete }))
     let passes =
       switch bleaching {
+      // It does not answer marks.
+      case _ where algorithm == .bbr: false
       case .none: true
       // Found out only where the queue marks.
       case .clearsCE: pair.toB.counts.marked == 0

@@ -5,7 +5,26 @@ import MeshSimulation
 /// Flows that share one bottleneck: each is a connection that has always more to send, and one that reads at once. Data
 /// passes one link that all share; acknowledgements come back over links of their own, which only delay them.
 final class Dumbbell {
-  /// One transfer.
+  /// What a flow sends, from one time to another.
+  final class Load {
+    let lane: Lane
+    let start: Instant
+    let stop: Instant
+    fileprivate let stream: StreamID
+    /// Bytes that the application has read, and the same in each bin.
+    fileprivate(set) var delivered = 0
+    fileprivate(set) var deliveredInBin: [Int] = []
+    fileprivate var deliveredBefore = 0
+
+    fileprivate init(lane: Lane, start: Instant, stop: Instant, stream: StreamID) {
+      self.lane = lane
+      self.start = start
+      self.stop = stop
+      self.stream = stream
+    }
+  }
+
+  /// One connection.
   final class Flow {
     let algorithm: CongestionAlgorithm
     let start: Instant
@@ -13,7 +32,7 @@ final class Dumbbell {
     fileprivate(set) var sender: Connection
     fileprivate var receiver: Connection
     fileprivate var back: Link
-    fileprivate let stream: StreamID
+    let loads: [Load]
     fileprivate var isDue = true
     fileprivate var isOpen = false
     /// Bytes that the application has read.
@@ -26,7 +45,8 @@ final class Dumbbell {
     fileprivate(set) var waits: [UInt32] = []
 
     init(
-      _ algorithm: CongestionAlgorithm, start: Instant, stop: Instant, window: Int, roundTrip: Duration, seed: UInt64
+      _ algorithm: CongestionAlgorithm, start: Instant, stop: Instant, loads: [(Lane, Instant, Instant)], window: Int,
+      roundTrip: Duration, seed: UInt64
     ) {
       var configuration = Configuration()
       configuration.congestion = algorithm
@@ -45,8 +65,14 @@ final class Dumbbell {
       var conditions = LinkConditions()
       conditions.delay = roundTrip / 2
       back = Link(conditions, seed: seed)
-      guard let stream = try? sender.openStream(service: "bulk") else { preconditionFailure("a first stream opens") }
-      self.stream = stream
+      var streams: [Load] = []
+      for (lane, start, stop) in loads {
+        guard let stream = try? sender.openStream(service: "data", options: StreamOptions(lane: lane)) else {
+          preconditionFailure("a first stream opens")
+        }
+        streams.append(Load(lane: lane, start: start, stop: stop, stream: stream))
+      }
+      self.loads = streams
     }
   }
 
@@ -77,11 +103,13 @@ final class Dumbbell {
 
   /// - Parameters:
   ///   - algorithms: of the flows, each with its beginning and end, in nanoseconds from the start.
+  ///   - loads: what the flows send, with lane, beginning and end; `nil`: each one stream of the bulk lane.
   ///   - bottleneck: the way of the data, whose delay is half of the round trip.
   ///   - window: bytes that a sender holds: more than the path and its queue together.
   init(
-    _ algorithms: [(algorithm: CongestionAlgorithm, start: Duration, stop: Duration)], bottleneck: LinkConditions,
-    window: Int, binLength: Duration = .milliseconds(100), seed: UInt64 = 1
+    _ algorithms: [(algorithm: CongestionAlgorithm, start: Duration, stop: Duration)],
+    loads: [[(lane: Lane, start: Duration, stop: Duration)]]? = nil, bottleneck: LinkConditions, window: Int,
+    binLength: Duration = .milliseconds(100), seed: UInt64 = 1
   ) {
     var seeds = SeededEntropy(seed: seed)
     let begin = VirtualClock().now
@@ -93,10 +121,11 @@ final class Dumbbell {
     rate = bottleneck.rate ?? .max
     link = Link(bottleneck, seed: seeds.next())
     let roundTrip = bottleneck.delay * 2
-    flows = algorithms.map {
+    flows = algorithms.enumerated().map { index, flow in
       Flow(
-        $0.algorithm, start: begin + $0.start, stop: begin + $0.stop, window: window, roundTrip: roundTrip,
-        seed: seeds.next())
+        flow.algorithm, start: begin + flow.start, stop: begin + flow.stop,
+        loads: (loads?[index] ?? [(.bulk, flow.start, flow.stop)]).map { ($0.lane, begin + $0.start, begin + $0.stop) },
+        window: window, roundTrip: roundTrip, seed: seeds.next())
     }
   }
 
@@ -122,6 +151,7 @@ final class Dumbbell {
       if flow.isOpen {
         result = earliest(result, earliest(flow.sender.deadline, flow.receiver.deadline))
         if now < flow.stop { result = earliest(result, flow.stop) }
+        for load in flow.loads where now < load.start { result = earliest(result, load.start) }
       } else if now < flow.start {
         result = earliest(result, flow.start)
       }
@@ -136,6 +166,10 @@ final class Dumbbell {
     for flow in flows {
       flow.deliveredInBin.append(flow.delivered - flow.deliveredBefore)
       flow.deliveredBefore = flow.delivered
+      for load in flow.loads {
+        load.deliveredInBin.append(load.delivered - load.deliveredBefore)
+        load.deliveredBefore = load.delivered
+      }
       flow.windowInBin.append(flow.isOpen ? flow.sender.statistics.congestionWindow : 0)
     }
     nextBin = nextBin + binLength
@@ -157,6 +191,7 @@ final class Dumbbell {
         flow.isOpen.toggle()
         flow.isDue = true
       }
+      for load in flow.loads where load.start == now { flow.isDue = true }
       guard flow.isDue, flow.isOpen else { continue }
       flow.isDue = false
       send(flow)
@@ -172,13 +207,16 @@ final class Dumbbell {
     if now >= recordsFrom { flow.waits.append(UInt32(clamping: wait)) }
     _ = try? flow.receiver.handle(arrival.bytes.bytes, ecn: arrival.ecn, now: now)
     while flow.receiver.nextEvent() != nil {}
-    reading: while true {
-      var result = ReadResult.blocked
-      var output = OutputRawSpan(buffer: scratch, initializedCount: 0)
-      result = (try? flow.receiver.read(flow.stream, into: &output)) ?? .blocked
-      guard case .bytes(let count) = result else { break }
-      flow.delivered += count
-      if count < scratch.count { break reading }
+    for load in flow.loads {
+      while true {
+        var result = ReadResult.blocked
+        var output = OutputRawSpan(buffer: scratch, initializedCount: 0)
+        result = (try? flow.receiver.read(load.stream, into: &output)) ?? .blocked
+        guard case .bytes(let count) = result else { break }
+        flow.delivered += count
+        load.delivered += count
+        if count < scratch.count { break }
+      }
     }
     flow.isDue = true
   }
@@ -187,7 +225,9 @@ final class Dumbbell {
 
   private func send(_ flow: Flow) {
     while flow.sender.nextEvent() != nil {}
-    while let count = try? flow.sender.write(Self.filling.bytes, to: flow.stream), count == Self.filling.count {}
+    for load in flow.loads where load.start <= now && now < load.stop {
+      while let count = try? flow.sender.write(Self.filling.bytes, to: load.stream), count == Self.filling.count {}
+    }
     let index = flows.firstIndex { $0 === flow } ?? 0
     while true {
       let ecn = flow.sender.outgoingECN
@@ -214,7 +254,16 @@ final class Dumbbell {
 
   /// Bytes that arrived in a time, as a part of what the link carries in it.
   func share(_ flow: Flow, from start: Duration, to end: Duration) -> Double {
-    let bytes = flow.deliveredInBin[bins(start, end)].reduce(0, +)
+    share(flow.deliveredInBin, from: start, to: end)
+  }
+
+  /// The same for one load of a flow.
+  func share(_ load: Load, from start: Duration, to end: Duration) -> Double {
+    share(load.deliveredInBin, from: start, to: end)
+  }
+
+  private func share(_ delivered: [Int], from start: Duration, to end: Duration) -> Double {
+    let bytes = delivered[bins(start, end)].reduce(0, +)
     return Double(bytes) * 8 / (Double(rate) * Double((end - start).wholeNanoseconds) / 1e9)
   }
 

@@ -109,7 +109,7 @@ import Testing
   }
 
   @Test func `unknown lanes and compressions end the connection`() throws {
-    #expect(throws: ConnectionError.packet(.malformed(offset: 0))) { try take(Victim(), frame(0, lane: 3), [1]) }
+    #expect(throws: ConnectionError.packet(.malformed(offset: 0))) { try take(Victim(), frame(0, lane: 4), [1]) }
     var compressed = frame(0)
     compressed.compression = 1
     #expect(throws: ConnectionError.packet(.unsupported(field: 8, offset: 0))) { try take(Victim(), compressed, [1]) }

@@ -116,15 +116,15 @@ extension Pair {
     pair.capacity = 512 + Int(entropy.upTo(900))
     let channels = try Lane.allCases.map { try pair.channel(.a, "\($0)", $0) }
     // What was sent and what came, per lane: (number, ordered) leads each message.
-    var sent: [[[UInt8]]] = [[], [], []]
-    var received: [[[UInt8]]] = [[], [], []]
+    var sent: [[[UInt8]]] = [[], [], [], []]
+    var received: [[[UInt8]]] = [[], [], [], []]
     var left = 150
     let done = pair.run(
       .seconds(2_000),
       work: {
         var worked = false
         while left > 0 {
-          let lane = Int(entropy.upTo(2))
+          let lane = Int(entropy.upTo(3))
           let ordered = entropy.chance(0.5)
           let size = 4 + Int(entropy.chance(0.2) ? entropy.upTo(30_000) : entropy.upTo(400))
           let number = sent[lane].count
@@ -147,7 +147,7 @@ extension Pair {
       until: { left == 0 && pair.a.hasDeliveredMessages && received.map(\.count) == sent.map(\.count) })
     #expect(done, "seed \(seed): \(received.map(\.count)) of \(sent.map(\.count))")
     #expect(pair.errors == [], "seed \(seed)")
-    for lane in 0..<3 {
+    for lane in Lane.allCases.indices {
       #expect(
         received[lane].sorted { $0.lexicographicallyPrecedes($1) }
           == sent[lane].sorted { $0.lexicographicallyPrecedes($1) })

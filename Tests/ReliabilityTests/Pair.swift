@@ -16,6 +16,8 @@ final class Pair {
   var toA: Link
   var toB: Link
   var capacity = 1_400
+  /// Sides whose marked packets get lost.
+  var dropsECT: Set<Side> = []
   var eventsA: [ConnectionEvent] = []
   var eventsB: [ConnectionEvent] = []
   /// Errors that ended a connection.
@@ -54,11 +56,11 @@ final class Pair {
   func exchange() -> Bool {
     var moved = false
     while let message = next(.a) {
-      toB.send(message.bytes, ecn: a.outgoingECN, now: now)
+      if a.outgoingECN == .notECT || !dropsECT.contains(.a) { toB.send(message.bytes, ecn: a.outgoingECN, now: now) }
       moved = true
     }
     while let message = next(.b) {
-      toA.send(message.bytes, ecn: b.outgoingECN, now: now)
+      if b.outgoingECN == .notECT || !dropsECT.contains(.b) { toA.send(message.bytes, ecn: b.outgoingECN, now: now) }
       moved = true
     }
     while let arrival = toB.nextArrival(now: now) {

@@ -27,7 +27,7 @@ import Testing
 
   private static func configuration(_ entropy: inout SeededEntropy) -> Configuration {
     var configuration = Configuration()
-    configuration.congestion = entropy.chance(0.5) ? .cubic : .newReno
+    configuration.congestion = CongestionAlgorithm.allCases[Int(entropy.upTo(4))]
     configuration.local = ConnectionLimits(
       data: UInt64(2_000 + entropy.upTo(400_000)), streamData: UInt64(1_000 + entropy.upTo(200_000)),
       streams: UInt64(1 + entropy.upTo(20)))

@@ -1,5 +1,6 @@
 import MeshPacket
 import MeshPrimitives
+import MeshSimulation
 import Testing
 
 @testable import MeshReliability
@@ -11,6 +12,8 @@ import Testing
     var connection: Connection
     var now = Instant(nanoseconds: 1_000_000_000_000)
     let id: StreamID
+    /// Where the stream's bytes in each packet begin.
+    var offsets: [UInt64] = []
     private var number: UInt64 = 0
 
     init(_ change: (inout Configuration) -> Void = { _ in }) throws {
@@ -26,6 +29,15 @@ import Testing
       connection.handleTimeout(now: now)
     }
 
+    /// Until the next probe timeout.
+    func waitForProbe() {
+      let timeouts = statistics.probeTimeouts
+      while statistics.probeTimeouts == timeouts, let due = connection.deadline {
+        now = max(now, due)
+        connection.handleTimeout(now: now)
+      }
+    }
+
     /// Writes one packet's worth, and sends what may be sent. Returns how many packets that were.
     @discardableResult
     func sendOne(_ size: Int = 100) throws -> Int {
@@ -37,8 +49,12 @@ import Testing
       var count = 0
       while true {
         var sent = false
-        _ = [UInt8](capacity: 1_400) { sent = connection.nextPacket(into: &$0, now: now) }
+        let message = [UInt8](capacity: 1_400) { sent = connection.nextPacket(into: &$0, now: now) }
         guard sent else { return count }
+        var reader = PacketReader(message.bytes)
+        while let frame = try? reader.next() {
+          if case .stream(let stream) = frame { offsets.append(stream.offset) }
+        }
         count += 1
       }
     }
@@ -151,23 +167,91 @@ import Testing
   }
 
   @Test(arguments: [false, true])
-  func `a path that never answers marked packets is asked for no marks`(answersFirst: Bool) throws {
+  func `a path that never answers marked packets is asked without`(answersFirst: Bool) throws {
     let sender = try Sender { $0.usesECN = true }
     if answersFirst {
       try sender.sendOne()
       sender.wait(100)
       try sender.acknowledge(1...1, ect0: 1)
     }
-    try sender.sendOne()
-    for _ in 0..<3 {
-      #expect(sender.connection.outgoingECN == .ect0)
-      guard let due = sender.connection.deadline else { break }
-      sender.now = due
-      sender.connection.handleTimeout(now: due)
+    for _ in 0..<3 { try sender.sendOne() }
+    // One that has answered before may only be away: the second probe finds out.
+    for isMarked in [answersFirst, false, false] {
+      sender.waitForProbe()
+      #expect(sender.connection.outgoingECN == (isMarked ? .ect0 : .notECT))
       _ = sender.send()
     }
-    #expect(sender.connection.outgoingECN == (answersFirst ? .ect0 : .notECT))
+    // Only the last one arrives. What was lost before says nothing of a path that has carried marks.
+    sender.wait(100)
+    try sender.acknowledge(sender.last...sender.last, ect0: answersFirst ? 1 : 0)
+    #expect(sender.statistics.packetsLost >= 3)
     #expect(sender.statistics.usesECN == answersFirst)
+    guard answersFirst else { return }
+    // But what is lost from now on does.
+    for _ in 0..<3 { try sender.sendOne() }
+    #expect(sender.connection.outgoingECN == .ect0)
+    sender.waitForProbe()
+    #expect(sender.send() == 1)
+    sender.wait(100)
+    try sender.acknowledge(sender.last...sender.last, ect0: 1)
+    #expect(!sender.statistics.usesECN)
+  }
+
+  // RFC 9002 §6.2.4. A peer that has too many gaps takes nothing new.
+  @Test func `a second probe brings what is oldest, whatever there is to send`() throws {
+    let sender = try Sender()
+    for _ in 1...5 { try sender.sendOne(1_000) }
+    sender.wait(100)
+    // The first bytes are sent again, behind newer ones.
+    try sender.acknowledge(2...4)
+    _ = sender.send()
+    #expect(sender.statistics.bytesRetransmitted == 1_000)
+    try sender.sendOne(200_000)
+    sender.offsets = []
+    sender.waitForProbe()
+    #expect(sender.send() == 1)
+    #expect(sender.offsets.contains(0) == false && !sender.offsets.isEmpty)
+    sender.offsets = []
+    sender.waitForProbe()
+    #expect(sender.send() == 2)
+    #expect(sender.offsets.first == 0, "\(sender.offsets)")
+  }
+
+  @Test func `a lost packet or two are no reason to give marks up`() throws {
+    let sender = try Sender { $0.usesECN = true }
+    for _ in 0..<2 { try sender.sendOne() }
+    sender.now = sender.connection.deadline ?? sender.now
+    sender.connection.handleTimeout(now: sender.now)
+    _ = sender.send()
+    sender.wait(100)
+    try sender.acknowledge(3...3)
+    #expect(sender.statistics.packetsLost == 2)
+    #expect(sender.connection.outgoingECN == .ect0)
+  }
+
+  // RFC 9000 §13.4.2: three probe timeouts. The round trip is 50 ms, and known to the handshake.
+  @Test(arguments: [false, true]) func `a path that drops marked packets is used within a second`(isBothWays: Bool)
+    throws
+  {
+    var path = LinkConditions()
+    path.delay = .milliseconds(25)
+    var configuration = Configuration()
+    configuration.initialRTT = .milliseconds(50)
+    let pair = Pair(path, a: configuration)
+    pair.dropsECT = isBothWays ? [.a, .b] : [.a]
+    let start = pair.now
+    let id = try pair.open(.a, "x")
+    let transfer = Transfer(pair, id, from: .a, size: 100_000, salt: 1)
+    #expect(pair.run(.seconds(30), work: transfer.work, until: { transfer.isComplete }))
+    let took = pair.now.nanoseconds(since: start) / 1_000_000
+    #expect(took < 1_000, "\(took) ms")
+    #expect(pair.a.outgoingECN == .notECT)
+    // Requests and answers, too, and not each with a timeout.
+    let back = Transfer(pair, try pair.open(.b, "y"), from: .b, size: 100_000, salt: 2)
+    let before = pair.now
+    #expect(pair.run(.seconds(30), work: back.work, until: { back.isComplete }))
+    let answered = pair.now.nanoseconds(since: before) / 1_000_000
+    #expect(answered < 1_000, "\(answered) ms")
   }
 
   @Test func `who only acknowledges asks once whether its marks get through, and gives them up when they do not`()
@@ -184,13 +268,10 @@ import Testing
       return sender.statistics.bytesInFlight > 0
     }
     #expect(asks == [false, false, true])
-    for _ in 0..<3 {
-      #expect(sender.connection.outgoingECN == .ect0)
-      guard let due = sender.connection.deadline else { break }
-      sender.now = due
-      sender.connection.handleTimeout(now: due)
-      _ = sender.send()
-    }
+    #expect(sender.connection.outgoingECN == .ect0)
+    sender.now = sender.connection.deadline ?? sender.now
+    sender.connection.handleTimeout(now: sender.now)
+    _ = sender.send()
     #expect(sender.connection.outgoingECN == .notECT)
   }
 

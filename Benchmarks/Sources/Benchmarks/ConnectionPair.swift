@@ -27,17 +27,23 @@ final class ConnectionPair {
 
   /// - Parameters:
   ///   - isBothWays: whether the right side sends as much.
+  ///   - congestion: of both sides.
+  ///   - lane: of the streams.
   ///   - letters: of 200 bytes, instead of the left side's stream.
-  init(bothWays isBothWays: Bool = false, letters: Letters = .none) {
+  init(
+    bothWays isBothWays: Bool = false, congestion: CongestionAlgorithm = .cubic, lane: Lane = .bulk,
+    letters: Letters = .none
+  ) {
     self.isBothWays = isBothWays
     self.letters = letters
     letter = [UInt8](repeating: 0xA5, count: 200)
-    let configuration = Configuration()
+    var configuration = Configuration()
+    configuration.congestion = congestion
     left = Connection(
       configuration: configuration, opensOddStreams: true, pool: ChunkPool(), now: Instant(nanoseconds: 0))
     right = Connection(
       configuration: configuration, opensOddStreams: false, pool: ChunkPool(), now: Instant(nanoseconds: 0))
-    leftStream = try! left.openStream(service: "bench")
+    leftStream = try! left.openStream(service: "bench", options: StreamOptions(lane: lane))
     guard letters == .none else {
       channel = try! left.messageChannel(for: "bench")
       return

@@ -14,6 +14,14 @@ let reliabilityCases: [Benchmark] = [
     let pair = ConnectionPair(bothWays: true)
     return .loop { pair.move($0) }
   },
+  Benchmark("reliability/stream-1400/background", bytes: 1400, allocationFree: true) {
+    let pair = ConnectionPair(lane: .background)
+    return .loop { pair.move($0) }
+  },
+  Benchmark("reliability/stream-1400/bbr", bytes: 1400, allocationFree: true) {
+    let pair = ConnectionPair(congestion: .bbr)
+    return .loop { pair.move($0) }
+  },
   Benchmark("reliability/letter-200/message", bytes: 200, allocationFree: true) {
     let pair = ConnectionPair(letters: .messages)
     return .loop { pair.deliver($0) }

@@ -43,17 +43,21 @@ import MeshSimulation
     let alone = Array(results[..<aloneCount])
     let pairs = Array(results[aloneCount...])
 
-    if only != nil, !isJSON { return print(table(alone, pairs, [])) }
+    if only != nil, !isJSON { return print(table(alone, pairs, [], [])) }
 
     let changing = (only == nil ? recoveryPaths : []).flatMap { path in CongestionAlgorithm.allCases.map { (path, $0) }
     }
     let recovery = await inOrder(changing.count, "changes of rate") {
       Measure.recovery(changing[$0].0, changing[$0].1)
     }
-    if isJSON { return print(Tables.json(alone: alone, pairs: pairs, recovery: recovery)) }
+    let shared = only == nil ? backgroundPaths : []
+    let background = await inOrder(shared.count, "background lanes") { Measure.background(shared[$0]) }
+    if isJSON {
+      return print(Tables.json(alone: alone, pairs: pairs, recovery: recovery, background: background))
+    }
 
     try FileManager.default.createDirectory(atPath: output, withIntermediateDirectories: true)
-    try table(alone, pairs, recovery).write(toFile: output + "/table.md", atomically: true, encoding: .utf8)
+    try table(alone, pairs, recovery, background).write(toFile: output + "/table.md", atomically: true, encoding: .utf8)
     for (name, plot) in plots() {
       try plot.svg.write(toFile: "\(output)/\(name).svg", atomically: true, encoding: .utf8)
     }
@@ -96,6 +100,13 @@ import MeshSimulation
     }
   }
 
+  private static var backgroundPaths: [Path] {
+    [(10, 50), (100, 50), (100, 300)].flatMap { rate, roundTrip in
+      [0.25, 1, 4].map { Path(rate: rate, roundTrip: roundTrip, buffer: $0) }
+        + [.coDel, .dualPI2].map { Path(rate: rate, roundTrip: roundTrip, queue: $0) }
+    }
+  }
+
   private static func plots() -> [(String, Plot)] {
     func plot(
       _ title: String, _ path: Path, _ flows: [(CongestionAlgorithm, Int, Int)], seconds: Int
@@ -114,6 +125,14 @@ import MeshSimulation
       (
         "cubic-prague",
         plot("CUBIC and Prague", marking, [(.cubic, 0, 999), (.prague, 20, 999)], seconds: 60)
+      ),
+      (
+        "bbr",
+        plot("BBR alone", Path(rate: 100, roundTrip: 50, loss: 0.01, buffer: 4), [(.bbr, 0, 999)], seconds: 60)
+      ),
+      (
+        "cubic-bbr",
+        plot("CUBIC and BBR", Path(rate: 100, roundTrip: 50), [(.cubic, 0, 999), (.bbr, 20, 999)], seconds: 60)
       ),
       (
         "cubic-cubic-cubic",
@@ -171,7 +190,10 @@ import MeshSimulation
     }
   }
 
-  private static func table(_ alone: [RunResult], _ pairs: [RunResult], _ recovery: [RecoveryResult]) -> String {
+  private static func table(
+    _ alone: [RunResult], _ pairs: [RunResult], _ recovery: [RecoveryResult],
+    _ background: [BackgroundResult]
+  ) -> String {
     """
     # Congestion control: figures
 
@@ -187,6 +209,11 @@ import MeshSimulation
     Seconds until the queue is short again after the rate is halved, and until 90 % are used after it is doubled.
 
     \(Tables.recovery(recovery))
+    ## The background lane
+
+    Parts of the link: of an idle one; and of one on which something else has begun two seconds before, with what that has.
+
+    \(Tables.background(background))
     ## In pairs
     \(Tables.pairs(pairs))
     """

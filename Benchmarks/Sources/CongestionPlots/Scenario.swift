@@ -80,7 +80,43 @@ struct RecoveryResult: Sendable {
   var regain: Double?
 }
 
+/// What the background lane takes, as parts of the link.
+struct BackgroundResult: Sendable {
+  var path: Path
+  /// Of an idle link.
+  var alone = 0.0
+  /// Two seconds and more after a CUBIC flow of another connection has begun: the lane, and that flow.
+  var besideAnother = (lane: 0.0, other: 0.0)
+  /// The same for the bulk lane of the connection.
+  var besideBulk = (lane: 0.0, other: 0.0)
+}
+
 enum Measure {
+  static func background(_ path: Path) -> BackgroundResult {
+    let always = Duration.seconds(100_000)
+    func run(_ loads: [[(lane: Lane, start: Duration, stop: Duration)]]) -> Dumbbell {
+      let dumbbell = Dumbbell(
+        loads.map { (.cubic, $0[0].start, always) }, loads: loads, bottleneck: path.conditions, window: path.window)
+      dumbbell.run(until: .seconds(24))
+      return dumbbell
+    }
+    func share(_ dumbbell: Dumbbell, _ load: Dumbbell.Load, from: Int) -> Double {
+      dumbbell.share(load, from: .seconds(from), to: .seconds(24))
+    }
+    var result = BackgroundResult(path: path)
+    let background: (lane: Lane, start: Duration, stop: Duration) = (.background, .zero, always)
+    let bulk: (lane: Lane, start: Duration, stop: Duration) = (.bulk, .seconds(12), always)
+    let alone = run([[background]])
+    result.alone = share(alone, alone.flows[0].loads[0], from: 8)
+    let two = run([[background], [bulk]])
+    result.besideAnother = (
+      share(two, two.flows[0].loads[0], from: 14), share(two, two.flows[1].loads[0], from: 14)
+    )
+    let one = run([[background, bulk]])
+    result.besideBulk = (share(one, one.flows[0].loads[0], from: 14), share(one, one.flows[0].loads[1], from: 14))
+    return result
+  }
+
   /// Flows that start a tenth of a second apart and never end.
   static func run(_ path: Path, _ algorithms: [CongestionAlgorithm]) -> RunResult {
     let seconds =
@@ -138,6 +174,7 @@ extension CongestionAlgorithm {
     case .cubic: "CUBIC"
     case .ledbat: "LEDBAT++"
     case .prague: "Prague"
+    case .bbr: "BBR"
     }
   }
 }

@@ -44,15 +44,32 @@ enum Tables {
     return text
   }
 
+  static func background(_ results: [BackgroundResult]) -> String {
+    func percent(_ value: Double) -> String { "\(fixed(value * 100, 0)) %" }
+    var text =
+      "| path | alone | beside CUBIC of another connection | beside the bulk lane of its own |\n|---|---|---|---|\n"
+    for result in results {
+      text += "| \(result.path.name) | \(percent(result.alone))"
+      for pair in [result.besideAnother, result.besideBulk] {
+        text += " | \(percent(pair.lane)) and \(percent(pair.other))"
+      }
+      text += " |\n"
+    }
+    return text
+  }
+
   private static func seconds(_ value: Double?) -> String { value.map { fixed($0, 1) } ?? "> 15" }
 
   // MARK: JSON
 
-  static func json(alone: [RunResult], pairs: [RunResult], recovery: [RecoveryResult]) -> String {
+  static func json(alone: [RunResult], pairs: [RunResult], recovery: [RecoveryResult], background: [BackgroundResult])
+    -> String
+  {
     """
     {"alone": [\(alone.map(object).joined(separator: ",\n"))],
     "pairs": [\(pairs.map(object).joined(separator: ",\n"))],
-    "recovery": [\(recovery.map(object).joined(separator: ",\n"))]}
+    "recovery": [\(recovery.map(object).joined(separator: ",\n"))],
+    "background": [\(background.map(object).joined(separator: ",\n"))]}
     """
   }
 
@@ -74,6 +91,14 @@ enum Tables {
       {\(members(result.path)), "seconds": \(result.seconds), "jain": \(fixed(result.fairness, 4)), \
       "flows": [\(flows.joined(separator: ", "))]}
       """
+  }
+
+  private static func object(_ result: BackgroundResult) -> String {
+    """
+    {\(members(result.path)), "alone": \(fixed(result.alone, 4)), \
+    "besideAnother": [\(fixed(result.besideAnother.lane, 4)), \(fixed(result.besideAnother.other, 4))], \
+    "besideBulk": [\(fixed(result.besideBulk.lane, 4)), \(fixed(result.besideBulk.other, 4))]}
+    """
   }
 
   private static func object(_ result: RecoveryResult) -> String {

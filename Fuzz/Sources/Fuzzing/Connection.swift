@@ -53,7 +53,7 @@ extension Fuzzing {
 final class ConnectionNetwork {
   private static let capacity = 1200
   private static let overhead = 60
-  private static let services = ["fuzz", "other", "x"]
+  private static let services = ["fuzz", "other", "x", "y"]
   private static let poolSize = 1 << 20
 
   private var a: Connection

@@ -3,7 +3,7 @@ internal import MeshReliability
 internal import MeshSimulation
 
 extension Scenario {
-  private enum CongestionName: String, CaseIterable { case cubic, newreno, ledbat, prague }
+  private enum CongestionName: String, CaseIterable { case cubic, newreno, ledbat, prague, bbr }
 
   private static let statements =
     "name, seed, duration, nodes, topology, link, path, access, nat, messages, congestion, keepalive, recovery, idle, "
@@ -99,6 +99,7 @@ extension Scenario {
       case .cubic: congestion = .cubic
       case .ledbat: congestion = .ledbat
       case .prague: congestion = .prague
+      case .bbr: congestion = .bbr
       }
     case "keepalive": keepalive = try words.duration("the interval of keepalives")
     case "recovery": recovery = words.take("none") ? nil : try words.duration("the time to recover")

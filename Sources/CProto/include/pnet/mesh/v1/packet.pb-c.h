@@ -217,7 +217,7 @@ struct  Pnet__Mesh__V1__MessageFrame
    */
   uint64_t size;
   /*
-   * 0 control, 1 message, 2 bulk
+   * 0 control, 1 message, 2 bulk, 3 background
    */
   uint32_t lane;
   /*
