@@ -24,9 +24,8 @@ extension Node {
   public mutating func sendIP(_ packet: RawSpan, now: Instant) throws(IPSendError) {
     let header: IPPacketHeader
     do { header = try IPPacketHeader(parsing: packet) } catch { throw .malformed(error) }
-    guard header.totalLength <= configuration.mtu else {
-      throw .tooLong(bytes: header.totalLength, mtu: configuration.mtu)
-    }
+    let mtu = min(configuration.mtu, Self.longestTunnelMTU)
+    guard header.totalLength <= mtu else { throw .tooLong(bytes: header.totalLength, mtu: mtu) }
     guard let slot = allowedIPs.lookup(header.destination), let peer = peers[Int(slot)] else {
       throw .noRoute(header.destination)
     }

@@ -41,7 +41,7 @@ extension Node {
     // An empty datagram is one, too.
     repeat {
       var rest = run._mutatingExtracting(start..<run.byteCount)
-      if let (id, bytes) = device.open(&rest, segmentSize: segmentSize, from: source, now: now) {
+      if let (id, bytes) = device.open(&rest, segmentSize: segmentSize, from: source, now: now), bytes > 0 {
         // Events first: these packets may have confirmed the session that they came on.
         pumpDevice(now: now)
         if !device.opened.isEmpty, let peer = self[id] {

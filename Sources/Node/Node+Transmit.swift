@@ -116,9 +116,7 @@ extension Node {
   mutating func shareMemory() {
     guard pool.takeRelief() else { return }
     for case let peer? in peers {
-      guard let connection = peer.connection else { continue }
-      connection.machine.offerRoom()
-      markReady(peer)
+      if let connection = peer.connection, connection.machine.offerRoom() { markReady(peer) }
     }
   }
 

@@ -47,6 +47,9 @@ public struct Node: ~Copyable {
     public init() {}
   }
 
+  /// Bytes of the longest IP packet that fits into a datagram.
+  static var longestTunnelMTU: Int { (65_507 - WireGuard.transportOverhead) & ~15 }
+
   public let configuration: Configuration
   /// Tells peers whether this is still the node that they know. Drawn at start, and again for peers to come when one is
   /// forgotten: that one may have a connection under the old value, and would go on with it when it is listed again. Never 0.
@@ -94,7 +97,7 @@ public struct Node: ~Copyable {
     derivedAddress = IPAddress(derivedFromAddressHash: privateKey.publicKey.addressHash().bytes)
     ownAddresses = Set(configuration.addresses + [derivedAddress])
     pool = ChunkPool(capacity: configuration.bufferMemory)
-    longestPacket = max(2_048, configuration.mtu + WireGuard.transportOverhead)
+    longestPacket = max(2_048, min(configuration.mtu, Self.longestTunnelMTU) + WireGuard.transportOverhead)
     device = Device(
       privateKey: privateKey, configuration: configuration.device, entropy: entropy, provider: provider)
   }

@@ -15,9 +15,20 @@ struct AckTracker {
   private var floor: UInt64 = 1
   /// Numbers below this are not reported: the peer knows (RFC 9000 §13.2.4).
   private(set) var reportFloor: UInt64 = 1
-  /// The least number that came late, after those above it were reported: our packets below ``lateSince`` did not tell of it.
-  private var late = UInt64.max
-  private var lateSince: UInt64 = 0
+  /// Numbers that came late, perhaps after those above them were reported: the least of them, and the number of our packet
+  /// that was the next one then. Packets below that did not tell of them.
+  private struct Late {
+    var least = UInt64.max
+    var since: UInt64 = 0
+
+    mutating func add(_ number: UInt64, ownNext: UInt64) {
+      least = min(least, number)
+      since = ownNext
+    }
+  }
+  /// Those that a packet under way tells of, and those that came since: under lasting reordering no packet tells of all.
+  private var late = Late()
+  private var later = Late()
   private(set) var largest: UInt64 = 0
   private var largestArrived = Instant(nanoseconds: 0)
   private(set) var ect0: UInt64 = 0
@@ -68,8 +79,11 @@ struct AckTracker {
       largest = number
       largestArrived = now
     } else {
-      late = min(late, number)
-      lateSince = ownNext
+      if late.least == .max || late.since == ownNext {
+        late.add(number, ownNext: ownNext)
+      } else {
+        later.add(number, ownNext: ownNext)
+      }
     }
     if number < reportFloor { reportFloor = number }
     if received.count > Self.mostRanges {
@@ -115,8 +129,8 @@ struct AckTracker {
 
   /// The peer has our packet `own`, which reported all up to `number` that had come until then.
   mutating func confirmed(through number: UInt64, by own: UInt64) {
-    if own >= lateSince { late = .max }
-    reportFloor = max(reportFloor, min(min(number, largest) &+ 1, late))
+    while late.least < .max, own >= late.since { (late, later) = (later, Late()) }
+    reportFloor = max(reportFloor, min(min(number, largest) &+ 1, min(late.least, later.least)))
   }
 
   mutating func handleTimeout(now: Instant) {

@@ -24,12 +24,13 @@ struct ChunkChain {
   ///
   /// `offset` must not lie below the last ``release(below:to:)``, nor so far above that the ring grows out of reason: the
   /// caller checks both against its window.
-  /// - Parameter ahead: whether something is missing in front of the bytes.
-  mutating func write(_ bytes: RawSpan, at offset: UInt64, from pool: ChunkShare, ahead: Bool = false) -> Bool {
+  mutating func write(_ bytes: RawSpan, at offset: UInt64, from pool: ChunkShare, for need: ChunkShare.Need = .ordinary)
+    -> Bool
+  {
     guard bytes.byteCount > 0 else { return true }
     let low = offset >> Self.shift
     let high = (offset &+ UInt64(bytes.byteCount) &- 1) >> Self.shift
-    guard prepare(low...high, from: pool, ahead: ahead) else { return false }
+    guard prepare(low...high, from: pool, for: need) else { return false }
     var position = Int(offset & Self.mask)
     var done = 0
     var number = low
@@ -52,7 +53,9 @@ struct ChunkChain {
     return tail + (isEmpty ? max(0, fresh - used) : fresh)
   }
 
-  private mutating func prepare(_ numbers: ClosedRange<UInt64>, from pool: ChunkShare, ahead: Bool) -> Bool {
+  private mutating func prepare(_ numbers: ClosedRange<UInt64>, from pool: ChunkShare, for need: ChunkShare.Need)
+    -> Bool
+  {
     if isEmpty, !anchored {
       first = numbers.lowerBound
       end = first
@@ -63,7 +66,7 @@ struct ChunkChain {
     var missing = 0
     for number in numbers where number >= end || ring[slot(number)] == nil { missing &+= 1 }
     guard missing > 0 else { return true }
-    guard missing <= pool.room(direction, ahead: ahead) else { return false }
+    guard missing <= pool.room(direction, for: need) else { return false }
     end = newEnd
     anchored = false
     for number in numbers where ring[slot(number)] == nil { ring[slot(number)] = pool.take(direction) }

@@ -72,14 +72,10 @@ public final class ChunkPool {
   }
 
   func give(_ chunk: Chunk, _ direction: Direction) {
-    if direction == .sending {
-      unsafe sending -= 1
-      if unsafe awaited > 0 {
-        unsafe awaited = sending == 0 ? 0 : awaited - 1
-        if unsafe awaited == 0 { isRelieved = true }
-      }
-    } else {
-      unsafe receiving -= 1
+    if direction == .sending { unsafe sending -= 1 } else { unsafe receiving -= 1 }
+    if unsafe awaited > 0 {
+      unsafe awaited = used == 0 ? 0 : awaited - 1
+      if unsafe awaited == 0 { isRelieved = true }
     }
     if unsafe idle.count < retained { unsafe idle.append(chunk) } else { chunk.deallocate() }
   }

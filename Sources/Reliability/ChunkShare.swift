@@ -17,14 +17,23 @@ final class ChunkShare {
   /// Bytes to send that can be held at most, when nobody else holds any.
   var mostToSend: Int { max(Self.least, pool.capacity / 3 - 1) << ChunkPool.chunkShift }
 
+  /// Which bytes chunks are wanted for. What frees memory in the end goes before what waits for it.
+  enum Need {
+    /// Bytes to send, or received ones that can be read.
+    case ordinary
+    /// Received bytes in front of which something is missing: an eighth of the pool is kept from them.
+    case ahead
+    /// Received bytes that make those behind them readable: they have no share, but all that is left.
+    case filling
+  }
+
   /// Chunks that may be taken now.
-  /// - Parameter ahead: whether something is missing in front of the received bytes. What frees memory in the end, bytes that
-  ///   can be read, goes before what waits for it: an eighth of the pool is kept for that.
-  func room(_ direction: ChunkPool.Direction, ahead: Bool = false) -> Int {
+  func room(_ direction: ChunkPool.Direction, for need: Need = .ordinary) -> Int {
     let held = direction == .sending ? unsafe sending : unsafe receiving
     let left = pool.room(direction)
-    let free = ahead ? max(0, left - pool.capacity / 8) : left
-    return min(free, max(0, Self.least - held, (2 * left - held) / 3))
+    if need == .filling { return left }
+    let free = need == .ahead ? max(0, left - pool.capacity / 8) : left
+    return min(free, max(0, Self.least - held, (2 * free - held) / 3))
   }
 
   func take(_ direction: ChunkPool.Direction) -> Chunk? {

@@ -66,12 +66,14 @@ extension Connection {
     pool.noteShortage()
     guard !stream.isStarving else { return }
     stream.isStarving = true
+    if starving.count >= 2 * table.count { starving.removeAll(where: \.isRemoved) }
     starving.append(stream)
   }
 
   /// To be called when the pool has room again (``ChunkPool/takeRelief()``): whoever found none is told by events.
-  public mutating func offerRoom() {
-    guard case .open = state else { return }
+  /// - Returns: whether anybody did.
+  public mutating func offerRoom() -> Bool {
+    guard case .open = state, !starving.isEmpty || messages.contains(where: \.isStarving) else { return false }
     for stream in starving {
       stream.isStarving = false
       if !stream.isRemoved { offerRoom(in: stream) }
@@ -81,6 +83,7 @@ extension Connection {
       messages[lane.index].isStarving = false
       offerRoomForMessages(on: lane)
     }
+    return true
   }
 
   /// Tells the application that there is room again, when it waits for that and it is worth its while.

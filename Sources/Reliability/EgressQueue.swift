@@ -10,7 +10,7 @@ public import MeshPrimitives
 /// ```swift
 /// queue.append(packet, to: .ip, ecn: ecn, now: now)
 /// switch queue.next(connectionWants: true, now: now) {
-/// case .connection: queue.charge(bytes, to: .connection)
+/// case .connection: queue.chargeConnection(bytes)
 /// case let flow?: while let packet = queue.front(of: flow, now: now) { queue.takeFront(of: flow, into: &output) }
 /// case nil: break
 /// }

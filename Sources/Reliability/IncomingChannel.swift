@@ -55,6 +55,8 @@ struct IncomingChannels {
   private var byNumber: [IncomingChannel?] = []
   /// Those without a number, by name: a peer that names its services in each frame must not make look-ups slow.
   private var byName: [[UInt8]: IncomingChannel] = [:]
+  /// Of these, the one asked for last.
+  private var recent: IncomingChannel?
 
   subscript(id: InboxID) -> IncomingChannel? { id.channel < all.count ? all[id.channel] : nil }
 
@@ -72,8 +74,12 @@ struct IncomingChannels {
       }
       guard !service.isEmpty else { throw .contradictoryChannel(number) }
     }
+    if number == 0, let recent, recent.isNamed(service) { return recent }
     let name = [UInt8](copying: service)
-    if number == 0, let known = byName[name] { return known }
+    if number == 0, let known = byName[name] {
+      recent = known
+      return known
+    }
     guard all.count < 2 * OutgoingChannel.most else { throw .tooManyChannels(limit: 2 * OutgoingChannel.most) }
     let channel = IncomingChannel(index: all.count, number: number, service: name)
     all.append(channel)

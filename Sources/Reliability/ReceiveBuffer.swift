@@ -39,7 +39,8 @@ struct ReceiveBuffer {
     var outcome = Outcome.accepted
     while from < end, let gap = islands.firstGap(in: from..<end) {
       let piece = bytes.extracting(Int(gap.lowerBound &- offset)..<Int(gap.upperBound &- offset))
-      guard chain.write(piece, at: gap.lowerBound, from: pool, ahead: gap.lowerBound > contiguous) else {
+      let need = gap.lowerBound > contiguous ? ChunkShare.Need.ahead : islands.isEmpty ? .ordinary : .filling
+      guard chain.write(piece, at: gap.lowerBound, from: pool, for: need) else {
         outcome = .noRoom
         break
       }

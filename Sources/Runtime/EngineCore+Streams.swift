@@ -170,7 +170,8 @@ extension EngineCore {
   func attend(_ stream: EngineStream) {
     let attention = stream.pipe.engineAttend()
     moved(stream)
-    if let code = attention.resetCode {
+    // What the peer's stop has ended is no act of the app's.
+    if let code = attention.resetCode, !stream.isWriteEnded {
       try? node.stop(stream.handle, code: ErrorCode(rawValue: code))
       try? node.reset(stream.handle, code: ErrorCode(rawValue: code))
       stream.isReadEnded = true

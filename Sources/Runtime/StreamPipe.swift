@@ -89,6 +89,8 @@ public final class StreamPipe: Sendable {
       state.wasRead = true
       let count = state.ring.read(into: &output)
       if count == 0 {
+        // Bytes that find no room in `output` are still to be read.
+        guard state.ring.isEmpty else { return nil }
         failure = state.failure
         return state.isFinished ? 0 : nil
       }

@@ -51,7 +51,8 @@ extension Device {
     _ run: inout MutableRawSpan, segmentSize: Int, from source: SocketAddress, now: Instant
   ) -> (peer: PeerID, bytes: Int)? {
     opened.removeAll(keepingCapacity: true)
-    guard isData(run.bytes) else { return nil }
+    // A shorter segment is no data, whatever follows it.
+    guard segmentSize >= WireGuard.transportOverhead, isData(run.bytes) else { return nil }
     let index = run.bytes.uint32(at: 4)
     guard let slot = indices[index], let peer = peers[Int(slot)], let pair = peer.keyPair(index),
       pair.age(at: now) < WireGuard.rejectAfter

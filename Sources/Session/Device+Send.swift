@@ -46,7 +46,7 @@ extension Device {
   /// with it what is staged.
   public mutating func sealStaged(for id: PeerID, now: Instant) {
     guard let peer = self[id], let pair = peer.current, pair.canSend(at: now) else { return }
-    for (plaintext, address) in peer.staged where outbox.count < Self.outboxCapacity {
+    for (plaintext, address) in peer.staged where outbox.count - outboxHead < Self.outboxCapacity {
       let message = Array(capacity: plaintext.count + WireGuard.transportOverhead) {
         append(plaintext.bytes, to: &$0, with: pair, of: peer, now: now)
       }

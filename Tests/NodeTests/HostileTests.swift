@@ -23,6 +23,47 @@ import Testing
     return bytes
   }
 
+  /// Segmentation offload gives whatever sizes a sender chose, and a live receiver index is there to be read on the wire.
+  @Test func `runs of any segment size come to an end, whatever they hold`() throws {
+    let (lab, left, right) = try NodeLab.pair()
+    right.node.setService("echo", access: .peers)
+    var seen: [[UInt8]] = []
+    lab.onDatagram = { datagram, _, to in
+      if to == right.address, datagram[0] == 4 { seen.append(datagram) }
+    }
+    lab.connect(left, to: right)
+    let stream = try lab.open("echo", from: left, to: right)
+    lab.send([UInt8](repeating: 5, count: 5_000), on: stream, from: left)
+    lab.run(for: .seconds(1))
+    let genuine = try #require(seen.last)
+    var random = SeededEntropy(seed: 11)
+    for number in 0..<20_000 {
+      let size = [1, 4, 16, 20, 31, 32, 33, 48, 100, 1_472, 65_535][number % 11]
+      var run: [UInt8] = []
+      for _ in 0...Int(random.nextUInt64() % 5) {
+        var piece = random.nextUInt64() % 2 == 0 ? genuine : Self.garbage(number, &random)
+        if random.nextUInt64() % 2 == 0, piece.count >= 20 { piece.replaceSubrange(0..<8, with: genuine[0..<8]) }
+        run += piece.prefix(size)
+      }
+      var bytes = run.mutableBytes
+      right.node.handle(&bytes, segmentSize: size, from: left.address, ecn: .notECT, now: lab.now)
+    }
+    lab.run(for: .seconds(1))
+    #expect(left.node.status(of: left.find(right.key)!)!.isConnected)
+  }
+
+  @Test(arguments: [0, 1_280, 65_476, 65_535, 1 << 40]) func `any MTU leaves datagrams that a socket takes`(mtu: Int)
+    throws
+  {
+    var configuration = Node.Configuration()
+    configuration.mtu = mtu
+    var entropy = SeededEntropy(seed: 1)
+    let node = Node(
+      privateKey: try PrivateKey(generating: &entropy), configuration: configuration, entropy: entropy,
+      provider: CipherProvider(preferring: .libsodium), now: Instant(nanoseconds: 0))
+    #expect((2_048...65_507).contains(node.longestPacket))
+  }
+
   @Test func `garbage from everywhere is counted, answered by nothing, and changes nothing`() throws {
     let (lab, left, right) = try NodeLab.pair()
     right.node.setService("echo", access: .peers)

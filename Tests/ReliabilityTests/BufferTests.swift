@@ -145,7 +145,7 @@ import Testing
     #expect(held[0] == 600 && held[1] == 200)
     #expect(held.allSatisfy { $0 > 0 })
     #expect(shares[0].room(.sending) > 100)
-    #expect(shares[0].room(.receiving, ahead: true) == 0)
+    #expect(shares[0].room(.receiving, for: .ahead) == 0)
   }
 
   @Test func `those who found no memory are told once some has come back`() {

@@ -23,6 +23,21 @@ import Testing
     #expect(tracker.reportFloor == 12)
   }
 
+  @Test func `under lasting reordering the reports stay short`() {
+    var tracker = AckTracker(every: 10, maximumDelay: 25_000_000)
+    var own: UInt64 = 1
+    // Each pair arrives the wrong way round; what our packets report is confirmed three packets later.
+    for pair in 0..<1_000 as Range<UInt64> {
+      for number in [2 * pair + 2, 2 * pair + 1] {
+        tracker.record(number, asksForAck: true, ecn: .notECT, ownNext: own, now: Instant(nanoseconds: 0))
+      }
+      tracker.reported()
+      own += 1
+      if pair > 3 { tracker.confirmed(through: 2 * (pair - 3) + 2, by: own - 4) }
+    }
+    #expect(tracker.reportFloor > 1_900)
+  }
+
   /// The first byte of a message that is longer.
   private func piece(of message: UInt64) -> MessageFrame {
     var frame = MessageFrame()

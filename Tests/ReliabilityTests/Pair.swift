@@ -71,8 +71,8 @@ final class Pair {
       deliver(arrival.bytes, to: .a, ecn: arrival.ecn)
       moved = true
     }
-    if poolA.takeRelief() { a.offerRoom() }
-    if poolB.takeRelief() { b.offerRoom() }
+    if poolA.takeRelief() { _ = a.offerRoom() }
+    if poolB.takeRelief() { _ = b.offerRoom() }
     while let event = a.nextEvent() {
       eventsA.append(event)
       if case .streamOpened(let id, _) = event { openedA.append(id) }

@@ -45,7 +45,8 @@ import Testing
     #expect(!pool.takeRelief())
     try first.reset(id, code: .cancelled)
     #expect(pool.takeRelief())
-    third.offerRoom()
+    let wasStarving = third.offerRoom()
+    #expect(wasStarving)
     var events: [ConnectionEvent] = []
     while let event = third.nextEvent() { events.append(event) }
     #expect(events.contains(.writable(poorer)))
@@ -68,7 +69,8 @@ import Testing
     while third.nextEvent() != nil {}
     try first.reset(id, code: .cancelled)
     #expect(pool.takeRelief())
-    third.offerRoom()
+    let wasStarving = third.offerRoom()
+    #expect(wasStarving)
     var events: [ConnectionEvent] = []
     while let event = third.nextEvent() { events.append(event) }
     #expect(events.contains(.messagesWritable(.control)))
@@ -149,5 +151,30 @@ import Testing
         return worked
       }, until: { received == 40 })
     #expect(done)
+  }
+
+  @Test func `bytes that close a gap find memory though those behind it have used up the share`() throws {
+    let victim = Victim(pool: 400 * 4_096)
+    let chunk = [UInt8](repeating: 7, count: 1_000)
+    // All but the first 20 kB, until there is no room for more.
+    var offset: UInt64 = 20_000
+    while try victim.stream(1, offset: offset, chunk) != .noRoom { offset += 1_000 }
+    for missing in stride(from: UInt64(0), to: 20_000, by: 1_000) {
+      #expect(
+        try victim.stream(1, offset: missing, chunk, service: missing == 0 ? "s" : "")
+          == .accepted(hasForeignFrames: false))
+    }
+    #expect(try victim.connection.isReadable(StreamID(rawValue: 1)))
+  }
+
+  @Test func `memory that receivers give back is offered to those who want to send`() throws {
+    let pool = ChunkPool(capacity: 64 * 4_096)
+    let (receiver, sender) = (ChunkShare(of: pool), ChunkShare(of: pool))
+    var held: [Chunk] = []
+    while receiver.room(.receiving, for: .filling) > 0 { held.append(receiver.take(.receiving)!) }
+    while sender.room(.sending) > 0 { _ = sender.take(.sending) }
+    sender.noteShortage()
+    for _ in 0..<8 { receiver.give(held.removeLast(), .receiving) }
+    #expect(pool.takeRelief())
   }
 }

@@ -163,6 +163,29 @@ import Testing
     await server.close()
   }
 
+  @Test(.timeLimit(.minutes(1)))
+  func `what was finished and let go of is read to its end, however slowly`() async throws {
+    let (client, server) = try await MeshTests.pair()
+    let streams = server.incoming("bulk")
+    _ = try await server.status()
+    let data = (0..<300_000).map { UInt8(truncatingIfNeeded: $0 &* 13 ^ $0 >> 8) }
+    var stream: MeshStream? = try await client.open("bulk", at: server.publicKey)
+    try await stream?.write(data)
+    try await stream?.finish()
+    stream = nil
+    var iterator = streams.makeAsyncIterator()
+    let accepted = try #require(await iterator.next())
+    // Whatever the client has to say of the stream has come.
+    for _ in 0..<20 { _ = try await server.ping(client.publicKey) }
+    // It takes no answer; what it wrote is read.
+    try? await accepted.write("answer")
+    var received: [UInt8] = []
+    while let chunk = try await accepted.read(upTo: 10_000) { received += chunk }
+    #expect(received == data)
+    await client.close()
+    await server.close()
+  }
+
   @Test func `a mistake in the first list of peers is explained`() async throws {
     let identity = Identity.generate()
     await #expect {

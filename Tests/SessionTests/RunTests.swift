@@ -70,4 +70,16 @@ import Testing
     handshake[0] = 1
     #expect(open(&handshake, ends) == nil)
   }
+
+  @Test(arguments: [0, 1, 4, 16, 20, 31]) func `segments that are too short for a packet are none, whatever follows`(
+    size: Int
+  )
+    throws
+  {
+    let (ends, run) = try run(2)
+    var short = run
+    var bytes = short.mutableBytes
+    let result = ends.right.device.open(&bytes, segmentSize: size, from: ends.left.address, now: ends.lab.now)
+    #expect(result == nil)
+  }
 }
