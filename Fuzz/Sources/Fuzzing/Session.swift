@@ -5,7 +5,8 @@ import MeshSimulation
 
 /// What a session input consists of: one byte each, and their arguments.
 enum SessionStep: UInt8, CaseIterable {
-  /// The next bytes, as many as a word says, arrive at the device that a byte names.
+  /// The next bytes, as many as a word says, arrive at the device that a byte names; or, behind all messages held back, as a
+  /// run whose segment size a word says.
   case raw
   /// The left device wants a handshake.
   case start
@@ -87,9 +88,13 @@ final class SessionNetwork {
   func step(_ choices: inout Choices) {
     switch SessionStep.allCases[Int(choices.byte()) % SessionStep.allCases.count] {
     case .raw:
-      let isForRight = choices.byte() & 1 == 0
+      let kind = choices.byte()
       let bytes = choices.take(choices.word() % 2048)
-      arrive(bytes, isForRight: isForRight, isGenuine: false)
+      if kind & 6 == 6 {
+        arrive(bytes, segmentSize: choices.word(), isForRight: kind & 1 == 0)
+      } else {
+        arrive(bytes, isForRight: kind & 1 == 0, isGenuine: false)
+      }
     case .start: left.startHandshake(with: leftPeer, now: now)
     case .send: send(fromLeft: choices.byte() & 1 == 0, size: choices.word() % 1400)
     case .settle: settle()
@@ -181,6 +186,30 @@ final class SessionNetwork {
       require(after == before + 1, "what is dropped must be counted once")
     }
     if serves { serve() }
+  }
+
+  /// What one system call gives: all of it is worked off, and nothing but what was sent comes out.
+  private func arrive(_ bytes: [UInt8], segmentSize: Int, isForRight: Bool) {
+    var run = held.flatMap { $0.isForRight == isForRight ? $0.bytes : [] } + bytes
+    var start = 0
+    let size = run.count
+    while start < size {
+      var span = run.mutableBytes
+      var rest = span._mutatingExtracting(start..<size)
+      let source = isForRight ? Self.leftAddress : Self.rightAddress
+      let opened =
+        isForRight
+        ? right.open(&rest, segmentSize: segmentSize, from: source, now: now)
+        : left.open(&rest, segmentSize: segmentSize, from: source, now: now)
+      guard let opened else { break }
+      require(opened.bytes > 0 && opened.bytes <= size - start, "a run must be worked off")
+      for payload in isForRight ? right.opened : left.opened {
+        let content = Array(run[start + payload.lowerBound..<start + payload.upperBound])
+        require(sent.contains(content), "a packet must hold what was sent")
+      }
+      start += opened.bytes
+    }
+    serve()
   }
 
   private func serve() {
