@@ -8,6 +8,9 @@ internal import MeshPrimitives
 struct AckTracker {
   /// The most ranges remembered, and the most reported.
   static let mostRanges = 256
+  /// The most ranges remembered that the peer knows of, for the sake of what comes late: numbers that a sender leaves out make
+  /// one each for ever.
+  private static let mostOldRanges = 16
 
   /// Every number that came, as far as remembered.
   private(set) var received = RangeSet()
@@ -74,6 +77,7 @@ struct AckTracker {
   /// - Parameter ownNext: the number of our next packet.
   mutating func record(_ number: UInt64, asksForAck: Bool, ecn: ECN, ownNext: UInt64, now: Instant) {
     let inOrder = number == largest &+ 1
+    if received.isEmpty { received.reserveCapacity(2 * Self.mostOldRanges) }
     received.insert(number..<number &+ 1)
     if number > largest {
       largest = number
@@ -131,6 +135,10 @@ struct AckTracker {
   mutating func confirmed(through number: UInt64, by own: UInt64) {
     while late.least < .max, own >= late.since { (late, later) = (later, Late()) }
     reportFloor = max(reportFloor, min(min(number, largest) &+ 1, min(late.least, later.least)))
+    while received.count > Self.mostOldRanges, received[Self.mostOldRanges].upperBound <= reportFloor {
+      received.removeFirst()
+      floor = max(floor, received.first?.lowerBound ?? floor)
+    }
   }
 
   mutating func handleTimeout(now: Instant) {

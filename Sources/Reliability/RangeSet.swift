@@ -46,6 +46,9 @@ struct RangeSet: Sendable {
     return low..<high
   }
 
+  /// Makes room for so many ranges.
+  mutating func reserveCapacity(_ count: Int) { storage.reserveCapacity(count) }
+
   /// Adds all of `range`.
   mutating func insert(_ range: Range<UInt64>) {
     guard !range.isEmpty else { return }

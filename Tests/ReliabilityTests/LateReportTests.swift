@@ -38,6 +38,21 @@ import Testing
     #expect(tracker.reportFloor > 1_900)
   }
 
+  @Test func `numbers that are never sent do not pile up`() {
+    var tracker = AckTracker(every: 10, maximumDelay: 25_000_000)
+    var own: UInt64 = 1
+    for number in 1...100_000 as ClosedRange<UInt64> where number % 100 != 0 {
+      tracker.record(number, asksForAck: true, ecn: .notECT, ownNext: own, now: Instant(nanoseconds: 0))
+      guard number % 10 == 1 else { continue }
+      tracker.reported()
+      own += 1
+      if own > 3 { tracker.confirmed(through: number > 30 ? number - 30 : 0, by: own - 3) }
+    }
+    #expect(tracker.received.count < 20)
+    // What came long ago, and what was left out then, counts as come.
+    #expect(tracker.isDuplicate(50) && tracker.isDuplicate(100) && !tracker.isDuplicate(99_900))
+  }
+
   /// The first byte of a message that is longer.
   private func piece(of message: UInt64) -> MessageFrame {
     var frame = MessageFrame()
