@@ -10,6 +10,8 @@ struct PeerPath {
   /// Probes without an answer before the path counts as dead.
   private static let attempts = 3
   private static let leastWait: Int64 = 100_000_000
+  /// How long the last one is waited for where nothing is known of the path: it may lead around the world twice.
+  private static let lastWait: Int64 = 1_000_000_000
   /// Bytes of a datagram with a probe.
   static let probeSize = 64
   /// Bytes that may be sent for each one that came, before the path is validated.
@@ -29,9 +31,11 @@ struct PeerPath {
   var isWanted = false
   var mtu: MTUDiscovery
 
-  private var challenge: UInt64?
-  private var challengedAt = Instant(nanoseconds: 0)
-  private var tries = 0
+  /// The data of the first probe of a challenge; the others count on from it.
+  private var challenge: UInt64 = 0
+  /// When each was sent. An answer to any of them counts, and late: until the next challenge.
+  private var challenged: [Instant] = []
+  private var isChallenging = false
   /// When ``nextChallenge(token:now:)`` is to be asked.
   private(set) var due = Instant.distantFuture
 
@@ -60,35 +64,39 @@ struct PeerPath {
 
   /// Asks whether the path carries packets both ways. Goes on with a challenge that is under way.
   mutating func check(now: Instant) {
-    guard challenge == nil else { return }
-    tries = 0
+    guard !isChallenging else { return }
+    isChallenging = true
+    challenged.removeAll(keepingCapacity: true)
     due = now
   }
 
   /// The probe to send now: the data that its answer must carry. `nil`: none, or the path turned out to be dead.
   mutating func nextChallenge(token: UInt64, now: Instant) -> UInt64? {
     guard due <= now else { return nil }
-    guard tries < Self.attempts, spend(Self.probeSize) else {
-      challenge = nil
+    guard challenged.count < Self.attempts, spend(Self.probeSize) else {
+      isChallenging = false
       isAnswering = false
       due = .distantFuture
       return nil
     }
-    tries += 1
-    challenge = token
-    challengedAt = now
-    due = now.advanced(nanoseconds: max(Self.leastWait, 3 * roundTrip))
-    return token
+    if challenged.isEmpty { challenge = token }
+    challenged.append(now)
+    var wait = max(Self.leastWait, 3 * roundTrip)
+    if roundTrip == 0, challenged.count == Self.attempts { wait = Self.lastWait }
+    due = now.advanced(nanoseconds: wait)
+    return challenge &+ UInt64(challenged.count - 1)
   }
 
   /// Whether `data` answers the challenge; then the path is validated.
   mutating func handleReply(_ data: UInt64, now: Instant) -> Bool {
-    guard let challenge, challenge == data else { return false }
-    self.challenge = nil
+    let probe = data &- challenge
+    guard probe < UInt64(challenged.count) else { return false }
+    roundTrip = max(1, now.nanoseconds(since: challenged[Int(probe)]))
+    challenged.removeAll(keepingCapacity: true)
+    isChallenging = false
     due = .distantFuture
     isValidated = true
     isAnswering = true
-    roundTrip = max(1, now.nanoseconds(since: challengedAt))
     return true
   }
 

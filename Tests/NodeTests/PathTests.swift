@@ -85,6 +85,23 @@ import Testing
     #expect(sender.node.status(of: sender.find(receiver.key)!)?.endpoint == spare)
   }
 
+  @Test(arguments: [Duration.milliseconds(60), .milliseconds(250), .milliseconds(550)])
+  func `a path is validated however long its answers take`(oneWay: Duration) throws {
+    let (lab, sender, receiver) = try transfer(greater: true, bytes: 900_000)
+    lab.run(for: .seconds(2))
+    let spare = Self.address(8)
+    lab.delays[spare] = oneWay
+    receiver.aliases = [spare]
+    sender.node.addPath(to: sender.find(receiver.key)!, at: spare, now: lab.now)
+    lab.run(for: .seconds(3))
+    lab.delays[receiver.address] = .some(nil)
+    let stream = try lab.open("bulk", from: sender, to: receiver)
+    lab.send(NodeTests.data(1000), on: stream, from: sender)
+    lab.run(for: .seconds(8))
+    #expect(receiver.received.values.contains { $0.count == 1000 })
+    #expect(sender.node.status(of: sender.find(receiver.key)!)?.endpoint == spare)
+  }
+
   @Test(arguments: [true, false])
   func `the side with the greater key takes a path that is clearly shorter`(greater: Bool) throws {
     let (lab, sender, receiver) = try transfer(greater: greater, bytes: 9_000_000)
