@@ -67,8 +67,11 @@ extension Node {
         var inner = datagram._mutatingExtracting(WireGuard.transportHeaderSize..<datagram.byteCount)
         IPPacketHeader.markCongestion(&inner)
       }
-      // That there are keys has been asked for this instant.
-      try? device.seal(&datagram, to: peer.id, now: now)
+      guard (try? device.seal(&datagram, to: peer.id, now: now)) != nil else {
+        // The keys are used up: what is not encrypted does not leave.
+        output.removeLast(total)
+        break
+      }
       segments += 1
       if total < size { break }
     }

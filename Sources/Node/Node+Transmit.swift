@@ -6,6 +6,7 @@ internal import MeshSession
 
 /// Datagrams that ``Node/nextTransmit(into:now:wall:)`` wrote one behind the other, all for one destination.
 public struct Burst: Equatable, Sendable {
+  /// Where all of them go.
   public let destination: SocketAddress
   /// Bytes of each datagram; the last one may be shorter.
   public let segmentSize: Int
@@ -184,7 +185,7 @@ extension Node {
     }
     guard segments > 0 else { return nil }
     var run = output.mutableBytes
-    // That there are keys has been asked for this instant.
+    // Where the keys are used up in the middle, nothing leaves: what was lost with it is found as any other loss is.
     guard (try? device.seal(&run, segmentSize: size, to: peer.id, now: now)) != nil else {
       output.removeAll()
       return nil

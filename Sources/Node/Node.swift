@@ -27,7 +27,9 @@ public import MeshSession
 /// After each input: drain ``nextTransmit(into:now:wall:)`` and ``nextEvent()`` until both give `nil`; sleep until
 /// ``deadline``; then ``handleTimeout(now:)``.
 public struct Node: ~Copyable {
+  /// What may be set once for a node.
   public struct Configuration: Sendable {
+    /// Of the session layer: whose handshakes are answered, how many peers there may be.
     public var device = Device.Configuration()
     /// The node's own addresses inside the tunnel, besides the one derived from its key.
     public var addresses: [IPAddress] = []
@@ -50,6 +52,7 @@ public struct Node: ~Copyable {
   /// Bytes of the longest IP packet that fits into a datagram.
   static var longestTunnelMTU: Int { (65_507 - WireGuard.transportOverhead) & ~15 }
 
+  /// As it was given.
   public let configuration: Configuration
   /// Tells peers whether this is still the node that they know. Drawn at start, and again for peers to come when one is
   /// forgotten: that one may have a connection under the old value, and would go on with it when it is listed again. Never 0.
@@ -102,6 +105,7 @@ public struct Node: ~Copyable {
       privateKey: privateKey, configuration: configuration.device, entropy: entropy, provider: provider)
   }
 
+  /// The key that the node is known by.
   public var publicKey: PublicKey { device.publicKey }
   /// Packets that the session layer dropped, by reason.
   public var sessionDrops: ReasonCounters<DropReason> { device.drops }

@@ -5,14 +5,17 @@ public import MeshSession
 
 /// A stream of a ``Node``: the peer, which of the peer's connections, and the stream's number in it.
 public struct StreamHandle: Hashable, Sendable {
+  /// Who is at the other end.
   public let peer: PeerID
   /// Counts the connections of the peer: a handle of an earlier one names nothing any more.
   let connection: UInt32
+  /// Its number, which both ends call it by.
   public let id: StreamID
 }
 
 /// Where messages and datagrams for one service of a peer are sent to.
 public struct ChannelHandle: Hashable, Sendable {
+  /// Who gets what is sent.
   public let peer: PeerID
   let connection: UInt32
   let channel: MessageChannel
@@ -20,6 +23,7 @@ public struct ChannelHandle: Hashable, Sendable {
 
 /// Where messages and datagrams of a peer for one service are read.
 public struct InboxHandle: Hashable, Sendable {
+  /// Who sent what is there.
   public let peer: PeerID
   let connection: UInt32
   let inbox: InboxID

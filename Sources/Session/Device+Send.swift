@@ -14,7 +14,9 @@ extension Device {
     _ run: inout MutableRawSpan, segmentSize: Int = .max, to id: PeerID, now: Instant
   ) throws(SealError) {
     guard let peer = self[id] else { throw .unknownPeer }
-    guard let pair = peer.current, pair.canSend(at: now) else {
+    precondition(segmentSize >= WireGuard.transportOverhead, "a packet has a header and a tag")
+    let packets = max(1, (run.byteCount - 1) / segmentSize + 1)
+    guard let pair = peer.current, pair.canSend(packets, at: now) else {
       peer.retries = 0
       oweInitiation(peer, now: now)
       throw .noKeys
@@ -46,7 +48,8 @@ extension Device {
   /// with it what is staged.
   public mutating func sealStaged(for id: PeerID, now: Instant) {
     guard let peer = self[id], let pair = peer.current, pair.canSend(at: now) else { return }
-    for (plaintext, address) in peer.staged where outbox.count - outboxHead < Self.outboxCapacity {
+    for (plaintext, address) in peer.staged
+    where outbox.count - outboxHead < Self.outboxCapacity && pair.canSend(at: now) {
       let message = Array(capacity: plaintext.count + WireGuard.transportOverhead) {
         append(plaintext.bytes, to: &$0, with: pair, of: peer, now: now)
       }

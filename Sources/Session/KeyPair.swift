@@ -28,19 +28,17 @@ final class KeyPair {
   /// Nanoseconds since the handshake.
   func age(at now: Instant) -> Int64 { now.nanoseconds(since: created) }
 
-  /// Whether packets may still be sent (rule 3 of the timers).
-  func canSend(at now: Instant) -> Bool {
+  /// Whether so many packets may still be sent (rule 3 of the timers).
+  func canSend(_ packets: Int = 1, at now: Instant) -> Bool {
     age(at: now) < WireGuard.rejectAfter && sealing.counter < WireGuard.rejectAfterMessages
+      && WireGuard.rejectAfterMessages - sealing.counter >= UInt64(packets)
   }
-
-  /// The highest counter that was accepted.
-  var highestReceived: UInt64 { replay.highest }
 
   /// Counters that the replay window spans, from now on.
   func widenWindow(to capacity: Int) { replay.widen(to: capacity) }
 
   /// Makes packets of `run` in place: one of each `segmentSize` bytes, the last one shorter, each with 16 bytes for the
-  /// header, the plaintext, and 16 for the tag. ``canSend(at:)`` has been asked.
+  /// header, the plaintext, and 16 for the tag. ``canSend(_:at:)`` has been asked for as many.
   /// - Returns: the counter of the last one.
   func seal(_ run: inout MutableRawSpan, segmentSize: Int) -> UInt64 {
     Self.seal(&run, segmentSize: segmentSize, with: &sealing, for: remoteIndex)
@@ -58,7 +56,8 @@ final class KeyPair {
       let counter = key.counter
       do {
         var body = packet._mutatingExtracting(WireGuard.transportHeaderSize..<size)
-        _ = try? key.seal(&body)
+        // What is not encrypted must not leave.
+        guard (try? key.seal(&body)) != nil else { preconditionFailure("more packets than may be sent") }
       }
       packet.store(MessageType.transport.rawValue, at: 0, .little)
       packet.store(index, at: 4, .little)

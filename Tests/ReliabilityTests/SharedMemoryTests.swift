@@ -27,6 +27,14 @@ import Testing
     }
   }
 
+  /// What a connection that found no memory is told when there is some.
+  private func told(_ connection: inout Connection) -> [ConnectionEvent] {
+    guard connection.offerRoom() else { return [] }
+    var events: [ConnectionEvent] = []
+    while let event = connection.nextEvent() { events.append(event) }
+    return events
+  }
+
   @Test func `a stream that found no memory, and has nothing under way, is told when another gives some back`() throws {
     // Chunks for sending: 32.
     let pool = ChunkPool(capacity: 64 * 4_096)
@@ -37,18 +45,14 @@ import Testing
     #expect(fill(&first, id) > 0)
     #expect(try fill(&second, second.openStream(service: "s")) > 0)
     let poor = try third.openStream(service: "s")
-    let left = fill(&third, poor)
-    _ = left
+    _ = fill(&third, poor)
     let poorer = try third.openStream(service: "s")
     #expect(fill(&third, poorer) == 0)
     while third.nextEvent() != nil {}
     #expect(!pool.takeRelief())
     try first.reset(id, code: .cancelled)
     #expect(pool.takeRelief())
-    let wasStarving = third.offerRoom()
-    #expect(wasStarving)
-    var events: [ConnectionEvent] = []
-    while let event = third.nextEvent() { events.append(event) }
+    let events = told(&third)
     #expect(events.contains(.writable(poorer)))
     #expect(fill(&third, poorer) > 0)
   }
@@ -69,10 +73,7 @@ import Testing
     while third.nextEvent() != nil {}
     try first.reset(id, code: .cancelled)
     #expect(pool.takeRelief())
-    let wasStarving = third.offerRoom()
-    #expect(wasStarving)
-    var events: [ConnectionEvent] = []
-    while let event = third.nextEvent() { events.append(event) }
+    let events = told(&third)
     #expect(events.contains(.messagesWritable(.control)))
     try third.send(heartbeat.bytes, on: channel)
   }

@@ -1,6 +1,7 @@
 import MeshPrimitives
 import Testing
 
+@testable import MeshCrypto
 @testable import MeshSession
 
 /// Many packets at once, as segmentation offload gives and takes them.
@@ -81,5 +82,25 @@ import Testing
     var bytes = short.mutableBytes
     let result = ends.right.device.open(&bytes, segmentSize: size, from: ends.left.address, now: ends.lab.now)
     #expect(result == nil)
+  }
+
+  /// No test sends 2^64 packets; but none of those may leave as it came.
+  @Test func `keys that are nearly used up take no run that is longer than what is left`() {
+    let provider = CipherProvider(preferring: .libsodium)
+    let key = SecretBytes()
+    let keys = TransportKeys(
+      sealing: SealingKey(CipherKey(SecretBytes(), provider, sealing: true), counter: SealingKey.counterLimit - 3),
+      opening: OpeningKey(CipherKey(SecretBytes(), provider, sealing: false)),
+      exporter: HandshakeExporter(chainingKey: key, handshakeHash: .zero))
+    let now = Instant(nanoseconds: 0)
+    let pair = KeyPair(keys: keys, localIndex: 1, remoteIndex: 2, isInitiator: true, window: 64, now: now)
+    #expect(pair.canSend(3, at: now) && !pair.canSend(4, at: now))
+    var run = [UInt8](repeating: 7, count: 3 * segment)
+    var bytes = run.mutableBytes
+    let last = pair.seal(&bytes, segmentSize: segment)
+    #expect(last == SealingKey.counterLimit - 1 && !pair.canSend(at: now))
+    for start in stride(from: 0, to: run.count, by: segment) {
+      #expect(Array(run[start + 16..<start + 80]) != [UInt8](repeating: 7, count: 64))
+    }
   }
 }

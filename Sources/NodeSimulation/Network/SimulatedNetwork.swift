@@ -25,9 +25,11 @@ internal import MeshSimulation
 /// indexed heap, so that a step costs O(log n); at one instant, what the scenario says goes first, then arrivals, then
 /// deadlines, each in the order of their numbers.
 public final class SimulatedNetwork {
+  /// What is played.
   public let scenario: Scenario
   /// The true time. The run began a day after the origin.
   public private(set) var now: Instant
+  /// When the run began, in true time.
   public let start: Instant
   /// The first thing that went wrong; then the run stands still.
   public internal(set) var violation: Violation?
@@ -66,6 +68,7 @@ public final class SimulatedNetwork {
   private var checkAt: Instant
   var sampleAt: Instant
 
+  /// Makes all hosts, before anything has moved.
   public init(_ scenario: Scenario) {
     self.scenario = scenario
     now = VirtualClock().now

@@ -2,11 +2,13 @@ internal import MeshPrimitives
 
 /// How a transfer went, over time.
 public struct Series: Sendable {
+  /// How it stood at one moment.
   public struct Sample: Sendable {
     /// Since the start of the run.
     public let time: Duration
     /// Bytes.
     public let congestionWindow: Int
+    /// Bytes that were sent and neither acknowledged nor lost.
     public let bytesInFlight: Int
     /// What the sender believes.
     public let smoothedRTT: Duration
