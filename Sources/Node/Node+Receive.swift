@@ -32,12 +32,13 @@ extension Node {
     }
   }
 
-  /// Takes in what one system call gave: datagrams of `segmentSize` bytes, at least one, one behind the other, the last one
-  /// shorter, all from one source and with one mark.
+  /// Takes in what one system call gave: datagrams of `segmentSize` bytes one behind the other, the last one shorter, all from
+  /// one source and with one mark.
+  /// - Parameter segmentSize: 0: all of `run` is one datagram, which may be empty.
   public mutating func handle(
     _ run: inout MutableRawSpan, segmentSize: Int, from source: SocketAddress, ecn: ECN, now: Instant
   ) {
-    precondition(segmentSize > 0, "a datagram of a run has at least one byte")
+    let segmentSize = segmentSize > 0 ? segmentSize : max(1, run.byteCount)
     var start = 0
     // An empty datagram is one, too.
     repeat {

@@ -48,6 +48,14 @@ import Testing
       var bytes = run.mutableBytes
       right.node.handle(&bytes, segmentSize: size, from: left.address, ecn: .notECT, now: lab.now)
     }
+    // The kernel names no size where there is only one datagram, and none at all where that is empty.
+    for bytes in [[], [7], genuine] {
+      for size in [0, -1] {
+        var run: [UInt8] = bytes
+        var span = run.mutableBytes
+        right.node.handle(&span, segmentSize: size, from: left.address, ecn: .notECT, now: lab.now)
+      }
+    }
     lab.run(for: .seconds(1))
     #expect(left.node.status(of: left.find(right.key)!)!.isConnected)
   }
