@@ -150,15 +150,18 @@ extension Node {
       case .streamsAvailable: break
       case .messages(let inbox, let service):
         let handle = InboxHandle(peer: peer.id, connection: peer.connectionNumber, inbox: inbox)
-        if admits(peer, to: service, handle) {
+        if admits(peer, to: service, handle, datagrams: false) {
           events.append(.messages(handle, service: service, peer: peer.publicKey))
         }
       case .datagrams(let inbox, let service):
         let handle = InboxHandle(peer: peer.id, connection: peer.connectionNumber, inbox: inbox)
-        if admits(peer, to: service, handle) {
+        if admits(peer, to: service, handle, datagrams: true) {
           events.append(.datagrams(handle, service: service, peer: peer.publicKey))
         }
       case .messagesWritable(let lane): events.append(.messagesWritable(peer.id, lane))
+      case .refused(let channel, let datagrams, _):
+        let handle = ChannelHandle(peer: peer.id, connection: peer.connectionNumber, channel: channel)
+        events.append(.refused(handle, datagrams: datagrams))
       case .messagesDelivered: events.append(.messagesDelivered(peer.id))
       case .closed(let reason):
         if case .closedByPeer = reason {} else { sendClose(to: peer, reason, now: now) }

@@ -86,10 +86,10 @@ extension Node {
     return size
   }
 
-  /// Drops what waits to be read, as if it had been read.
-  public mutating func discardInbox(_ inbox: InboxHandle) {
+  /// Drops the messages that wait to be read, or the datagrams, and tells the peer that nobody takes them.
+  public mutating func refuse(_ inbox: InboxHandle, datagrams: Bool) {
     guard let (peer, connection) = findToRead(inbox) else { return }
-    connection.machine.discardInbox(inbox.inbox)
+    connection.machine.refuse(inbox.inbox, datagrams: datagrams)
     markReady(peer)
     peer.releaseRemnant()
   }
@@ -114,11 +114,11 @@ extension Node {
     services[service]?.allows(peer.publicKey, isStranger: peer.isStranger) ?? false
   }
 
-  /// Whether the peer may send to the service; if not, what it sent is dropped and counted.
-  mutating func admits(_ peer: NodePeer, to service: String, _ inbox: InboxHandle) -> Bool {
+  /// Whether the peer may send to the service; if not, what it sent is dropped, counted and refused.
+  mutating func admits(_ peer: NodePeer, to service: String, _ inbox: InboxHandle, datagrams: Bool) -> Bool {
     if allows(peer, to: service) { return true }
     drops.count(.serviceRefused)
-    discardInbox(inbox)
+    refuse(inbox, datagrams: datagrams)
     return false
   }
 }

@@ -182,8 +182,7 @@ extension Node {
       case .ipFragment: refuse(FieldNumber.ipFragments, of: peer, now: now)
       case .other(let field, _): refuse(field, of: peer, now: now)
       case .number, .stream, .message, .datagram, .maxData, .streamMaxData, .resetStream, .stopSending, .ping,
-        .maxStreams,
-        .dataBlocked, .streamDataBlocked, .streamsBlocked:
+        .maxStreams, .dataBlocked, .streamDataBlocked, .streamsBlocked, .refuseChannel:
         break  // the connection's
       }
     }

@@ -57,6 +57,9 @@ public enum NodeEvent: Equatable, Sendable {
   case messagesWritable(PeerID, Lane)
   /// The peer has every message that was sent to it.
   case messagesDelivered(PeerID)
+  /// The peer has dropped messages, or datagrams, that were sent on this channel: it has no such service, or not for us.
+  /// Comes again when more is dropped.
+  case refused(ChannelHandle, datagrams: Bool)
   /// Packets to the peer go to another address from now on.
   case pathChanged(PeerID, SocketAddress)
   /// Packets to the peer may have another number of bytes from now on, and so may datagrams.

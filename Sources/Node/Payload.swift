@@ -11,7 +11,7 @@ enum Payload {
     FieldNumber.maxData, FieldNumber.streamMaxData, FieldNumber.resets, FieldNumber.stops, FieldNumber.pathProbe,
     FieldNumber.pathReply, FieldNumber.hello,
     FieldNumber.close, FieldNumber.ping, FieldNumber.maxStreams, FieldNumber.dataBlocked,
-    FieldNumber.streamDataBlocked, FieldNumber.streamsBlocked, FieldNumber.padding,
+    FieldNumber.streamDataBlocked, FieldNumber.streamsBlocked, FieldNumber.refusedChannels, FieldNumber.padding,
   ]
 
   static func hello(_ hello: Wire.Hello) -> [UInt8] { framed(FieldNumber.hello, (try? hello.encoded()) ?? []) }

@@ -24,6 +24,7 @@ public enum Frame: Equatable, Sendable {
   case relay(RelayFrame)
   case ping
   case ipFragment(IPFragmentFrame)
+  case refuseChannel(RefuseChannel)
   /// A field that this codec does not read: a message for MeshWire when ``FieldNumber`` knows `field`, and something
   /// unknown (close with ``ErrorCode/unsupported``) when not. `bytes` is the content of a length-delimited value.
   case other(field: UInt32, bytes: Range<Int>)
@@ -68,14 +69,18 @@ public enum FieldNumber {
   public static let dictionaryOffers: UInt32 = 26
   public static let dictionaryUses: UInt32 = 27
   public static let extend: UInt32 = 28
+  public static let refusedChannels: UInt32 = 30
   public static let padding: UInt32 = 64
 
   /// All content fields that this version knows: what a node's own `Hello` may list.
-  public static let all: ClosedRange<UInt32> = 1...28
+  public static let all: [UInt32] = Array(1...28) + [refusedChannels]
 
-  /// Bit n set: this codec reads field n itself (1 to 12, 15 to 19 and 25).
-  static let hot: UInt64 = 0b0000_0010_0000_1111_1001_1111_1111_1110
+  /// Bit n set: ``all`` has field n.
+  static let known: UInt64 = all.reduce(0) { $0 | 1 << UInt64($1) }
+
+  /// Bit n set: this codec reads field n itself (1 to 12, 15 to 19, 25 and 30).
+  static let hot: UInt64 = 0b0100_0010_0000_1111_1001_1111_1111_1110
 
   /// Bit n set: field n may be there more than once.
-  static let repeated: UInt64 = 0b0000_1110_0000_0100_0000_0011_1011_1000
+  static let repeated: UInt64 = 0b0100_1110_0000_0100_0000_0011_1011_1000
 }

@@ -84,6 +84,7 @@ public struct PacketReader: ~Escapable {
       case 25 << 3 | 2: return try readFragment(into: &frame)
       case 7 << 3 | 2, 8 << 3 | 2, 9 << 3 | 2, 16 << 3 | 2, 18 << 3 | 2, 19 << 3 | 2:
         return try readNumbers(tag >> 3, into: &frame)
+      case 30 << 3 | 2: return try readRefusal(into: &frame)
       default: if tag >> 3 < 64 { return try readOther(tag, into: &frame) } else { try skipHint(tag) }
       }
     }
@@ -94,7 +95,7 @@ public struct PacketReader: ~Escapable {
   private mutating func readOther(_ tag: UInt32, into frame: inout Frame) throws(PacketError) -> Bool {
     let field = tag >> 3
     // A known field comes here only when it is a message for MeshWire, or its wire type is wrong.
-    if FieldNumber.all.contains(field) {
+    if FieldNumber.known >> UInt64(field) & 1 != 0 {
       guard FieldNumber.hot >> UInt64(field) & 1 == 0, tag & 7 == 2 else {
         throw .malformed(offset: fields.position)
       }
@@ -423,6 +424,28 @@ public struct PacketReader: ~Escapable {
       throw .malformed(offset: start)
     }
     frame = .ipFragment(fragment)
+    return true
+  }
+
+  @_lifetime(self: copy self)
+  private mutating func readRefusal(into frame: inout Frame) throws(PacketError) -> Bool {
+    var fields = try fields.message()
+    var refusal = RefuseChannel()
+    var tag = try fields.nextTag()
+    if tag == 1 << 3 | 0 {
+      refusal.channel = try fields.varint32()
+      tag = try fields.nextTag()
+    }
+    if tag == 2 << 3 | 0 {
+      refusal.code = ErrorCode(rawValue: try fields.varint())
+      tag = try fields.nextTag()
+    }
+    if tag == 3 << 3 | 0 {
+      refusal.datagrams = try fields.bool()
+      tag = try fields.nextTag()
+    }
+    try fields.finish(tag, known: 0b1110)
+    frame = .refuseChannel(refusal)
     return true
   }
 

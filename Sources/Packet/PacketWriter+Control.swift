@@ -54,6 +54,11 @@ extension PacketWriter {
     writeNumbers(19, frame.bidirectional, frame.unidirectional, to: &output)
   }
 
+  @inlinable @discardableResult
+  public static func writeRefuseChannel(_ frame: RefuseChannel, to output: inout OutputRawSpan) -> Bool {
+    writeNumbers(30, UInt64(frame.channel), frame.code.rawValue, frame.datagrams ? 1 : 0, to: &output)
+  }
+
   // MARK: Paths
 
   @inlinable @discardableResult

@@ -12,6 +12,8 @@ public struct ConnectionLimits: Equatable, Sendable {
   /// Bytes in one message, and in one datagram; 0: none are understood. A message must fit into ``data``.
   public var message: UInt64
   public var datagram: UInt64
+  /// Whether it understands that a channel is refused (`RefuseChannel`).
+  public var refusals = true
 
   public init(
     data: UInt64 = 2 << 20, streamData: UInt64 = 1 << 20, streams: UInt64 = 256, oneWayStreams: UInt64 = 256,

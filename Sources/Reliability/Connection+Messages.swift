@@ -120,7 +120,6 @@ extension Connection {
     let range = frame.offset..<frame.offset &+ UInt64(frame.length)
     messages[lane.index].acknowledge(range, bindsChannel: frame.fin, pool: pool)
     offerRoomForMessages(on: lane)
-    reportDelivered()
   }
 
   mutating func offerRoomForMessages(on lane: Lane) {
@@ -133,7 +132,8 @@ extension Connection {
   /// The peer knows what the number of a channel stands for.
   mutating func channelBound(_ number: UInt32) { outgoingChannels[Int(number) - 1].isBound = true }
 
-  private mutating func reportDelivered() {
+  /// Asked at the end of a packet: what it refuses is told before what it acknowledges.
+  mutating func reportDelivered() {
     guard wantsDelivered, hasDeliveredMessages else { return }
     wantsDelivered = false
     events.append(.messagesDelivered)
@@ -166,15 +166,27 @@ extension Connection {
     return size
   }
 
-  /// Drops the messages and datagrams that wait, as if they had been read. Those that follow give an event again.
-  public mutating func discardInbox(_ inbox: InboxID) {
+  /// Drops the messages that wait, or the datagrams, as if they had been read, and tells the peer that nobody takes them: it
+  /// gets ``ConnectionEvent/refused(_:datagrams:code:)``. Those that follow give an event again.
+  public mutating func refuse(_ inbox: InboxID, datagrams: Bool) {
     guard let channel = incomingChannels[inbox] else { return }
-    if closeReason == nil { consumed(channel.messages.cost) }
-    datagramBytes -= channel.datagrams.bytes
-    channel.messages.discard(pool: pool)
-    channel.datagrams.discard(pool: pool)
-    channel.messages.wantsReadable = true
-    channel.datagrams.wantsReadable = true
+    if datagrams {
+      datagramBytes -= channel.datagrams.bytes
+      channel.datagrams.discard(pool: pool)
+      channel.datagrams.wantsReadable = true
+    } else {
+      if closeReason == nil { consumed(channel.messages.cost) }
+      channel.messages.discard(pool: pool)
+      channel.messages.wantsReadable = true
+    }
+    // Who names the service each time has no number for it, and learns nothing.
+    if channel.number > 0 { refuse(channel, datagrams ? .datagrams : .messages) }
+  }
+
+  mutating func refuse(_ channel: IncomingChannel, _ kind: IncomingChannel.Refusal) {
+    guard configuration.peer.refusals, closeReason == nil else { return }
+    channel.refusal.insert(kind)
+    needsRefusals = true
   }
 
   /// The bytes of the next datagram; `nil` when there is none.
@@ -189,6 +201,17 @@ extension Connection {
     }
     datagramBytes -= size
     return size
+  }
+
+  /// The peer has dropped what was sent on a channel.
+  mutating func receive(_ frame: RefuseChannel) throws(ConnectionError) {
+    guard (1...OutgoingChannel.most).contains(Int(frame.channel)), frame.channel <= outgoingChannels.count else {
+      throw .contradictoryChannel(frame.channel)
+    }
+    let channel = outgoingChannels[Int(frame.channel) - 1]
+    events.append(
+      .refused(
+        MessageChannel(number: channel.number, lane: channel.lane), datagrams: frame.datagrams, code: frame.code))
   }
 
   /// Takes a piece of a message. Returns `false` when there was no memory for it.

@@ -50,10 +50,12 @@ extension Connection {
       case .resetStream(let reset): try receive(reset)
       case .stopSending(let stop): try receive(stop)
       case .maxStreams(let update): receive(update)
+      case .refuseChannel(let refusal): try receive(refusal)
       case .ping, .number, .dataBlocked, .streamDataBlocked, .streamsBlocked: break
       case .pathProbe, .pathReply, .relay, .ipFragment, .other: hasForeignFrames = true
       }
     }
+    reportDelivered()
     counters.packetsReceived += 1
     lastReceived = now
     newestAsked = asksForAck && number > acks.largest

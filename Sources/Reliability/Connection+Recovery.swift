@@ -136,7 +136,7 @@ extension Connection {
 
   private mutating func arrived(_ frame: SentFrame, into run: inout Run) {
     switch frame.kind {
-    case .none, .maxData, .streamMaxData, .maxStreams, .stop: break
+    case .none, .maxData, .streamMaxData, .maxStreams, .stop, .refusal: break
     case .message: delivered(frame)
     case .datagram: if frame.fin { channelBound(UInt32(truncatingIfNeeded: frame.stream)) }
     case .stream:
@@ -326,6 +326,9 @@ extension Connection {
     case .maxStreams:
       needsMaxStreams = true
       return
+    case .refusal:
+      guard let channel = incomingChannels.numbered(frame.stream) else { return }
+      return refuse(channel, frame.fin ? .datagrams : .messages)
     case .stream, .streamMaxData, .reset, .stop: break
     }
     guard let stream = table.find(frame.stream) else { return }
@@ -341,7 +344,7 @@ extension Connection {
     case .streamMaxData: if stream.finalSize == nil, stream.stopCode == nil { tell(.windowUpdate, of: stream) }
     case .reset: if !stream.isResetAcknowledged { tell(.reset, of: stream) }
     case .stop: if stream.finalSize == nil { tell(.stop, of: stream) }
-    case .none, .message, .datagram, .maxData, .maxStreams: break
+    case .none, .message, .datagram, .maxData, .maxStreams, .refusal: break
     }
   }
 

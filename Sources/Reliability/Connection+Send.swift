@@ -40,6 +40,8 @@ extension Connection {
   private static var rangesBesideData: Int { 16 }
   /// The least room in which a piece of a stream is worth its header.
   private static var leastRoom: Int { 32 }
+  /// The most control frames in a packet.
+  static var mostControlFrames: Int { PacketLimits.fields / 2 }
   /// Packets of acknowledgements only before one asks for an acknowledgement, so that ranges can be forgotten.
   private static var mostSilentPackets: Int { 32 }
 
@@ -185,7 +187,7 @@ extension Connection {
   /// Whether there is anything to send besides acknowledgements.
   mutating func findContent() -> Bool {
     foundLane = findLane(besides: 0)
-    return foundLane != nil || needsMaxData || needsMaxStreams || !controlList.isEmpty
+    return foundLane != nil || needsMaxData || needsMaxStreams || needsRefusals || !controlList.isEmpty
   }
 
   /// The lane whose turn it is. Afterwards the flow in its front has something to send.
@@ -261,9 +263,11 @@ extension Connection {
 
   private mutating func writeContent(into output: inout OutputRawSpan, packet: inout SentPacket, now: Instant) {
     var reserved = 0
-    if needsMaxData || needsMaxStreams || !controlList.isEmpty {
+    if needsMaxData || needsMaxStreams || needsRefusals || !controlList.isEmpty {
       reserved = planControl(room: output.freeCapacity / 2, now: now)
     }
+    // Number, acknowledgement and control frames are fields, too.
+    var fields = PacketLimits.fields - 2 - planned.count
     // Messages come behind streams in a packet, and datagrams behind messages, whoever has chosen first.
     let reservedForControl = reserved
     var plannedDatagrams = 0
@@ -271,7 +275,7 @@ extension Connection {
     var full: UInt8 = foundLane == .background ? ~Lane.background.bit : Lane.background.bit
     // The first lane is known from the question whether there is anything to send.
     var found = foundLane
-    while output.freeCapacity - reserved >= Self.leastRoom, let lane = found ?? findLane(besides: full),
+    while fields > 0, output.freeCapacity - reserved >= Self.leastRoom, let lane = found ?? findLane(besides: full),
       let flow = lanes[lane.index].first
     {
       found = nil
@@ -294,6 +298,7 @@ extension Connection {
         full |= lane.bit
         continue
       }
+      fields -= 1
       lanes[lane.index].serve(size, weight: weight)
     }
     writePieces(into: &output, packet: &packet)
@@ -406,7 +411,8 @@ extension Connection {
         size += Varint.length(table[isOneWay: isOneWay].peerMayOpen)
       }
     }
-    while size + 64 <= room, let stream = controlList.popFirst() {
+    if needsRefusals { size += planRefusals(room: room - size) }
+    while size + 64 <= room, planned.count + 3 <= Self.mostControlFrames, let stream = controlList.popFirst() {
       stream.isInControlList = false
       let control = stream.control
       stream.control = []
@@ -439,6 +445,7 @@ extension Connection {
     write(.reset, into: &output, packet: &packet)
     write(.stop, into: &output, packet: &packet)
     write(.maxStreams, into: &output, packet: &packet)
+    write(.refusal, into: &output, packet: &packet)
     planned.removeAll(keepingCapacity: true)
   }
 
@@ -458,6 +465,9 @@ extension Connection {
             MaxStreams(
               bidirectional: table[isOneWay: false].peerMayOpen, unidirectional: table[isOneWay: true].peerMayOpen),
             to: &output)
+        case .refusal:
+          PacketWriter.writeRefuseChannel(
+            RefuseChannel(channel: UInt32(id), code: item.code, datagrams: item.frame.fin), to: &output)
         case .none, .stream, .message, .datagram: true
         }
       precondition(fits, "room for control frames is kept free")

@@ -75,6 +75,28 @@ extension Connection {
     plannedPieces.removeAll(keepingCapacity: true)
   }
 
+  /// Chooses the channels whose refusal goes into the packet being made. Returns how many bytes they take at most.
+  mutating func planRefusals(room: Int) -> Int {
+    let most = 12
+    var size = 0
+    needsRefusals = false
+    for channel in incomingChannels.all where !channel.refusal.isEmpty {
+      guard size + 2 * most <= room, planned.count + 2 <= Self.mostControlFrames else {
+        needsRefusals = true
+        break
+      }
+      for (kind, datagrams) in [(IncomingChannel.Refusal.messages, false), (.datagrams, true)]
+      where channel.refusal.contains(kind) {
+        planned.append(
+          PlannedControl(
+            frame: SentFrame(kind: .refusal, fin: datagrams, stream: UInt64(channel.number)), code: .refused))
+        size += most
+      }
+      channel.refusal = []
+    }
+    return size
+  }
+
   /// Whether one more datagram fits into `room`: its size in a packet, or 0. One that fits into no packet is given up.
   mutating func planDatagram(_ planned: Int, room: Int) -> Int {
     while let entry = datagrams[planned] {

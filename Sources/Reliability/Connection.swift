@@ -100,6 +100,8 @@ public struct Connection: ~Copyable {
   var controlList = Ring<Stream>()
   var needsMaxData = false
   var needsMaxStreams = false
+  /// Some channel has a ``IncomingChannel/refusal``.
+  var needsRefusals = false
   var wantsStreams = false
   /// Packets of acknowledgements only since one that asked for an acknowledgement.
   var silentPackets = 0
@@ -241,6 +243,7 @@ public struct Connection: ~Copyable {
   public mutating func handleLastAck(_ ack: AckFrame, in message: RawSpan, now: Instant) {
     guard case .open = state else { return }
     try? receive(ack, in: message, now: now)
+    reportDelivered()
   }
 
   /// The peer has said that the connection is over.

@@ -23,6 +23,8 @@ public enum ConnectionEvent: Equatable, Sendable {
   case messagesWritable(Lane)
   /// The peer has every message that was sent.
   case messagesDelivered
+  /// The peer has dropped messages, or datagrams, that were sent on this channel: it has no such service, or not for us.
+  case refused(MessageChannel, datagrams: Bool, code: ErrorCode)
   /// The peer allows more streams again, after ``StreamError/tooManyStreams(limit:)``.
   case streamsAvailable
   /// The connection is over, and so is every stream.

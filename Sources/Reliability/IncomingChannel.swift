@@ -16,6 +16,14 @@ final class IncomingChannel {
   var held: [UInt64: IncomingMessage] = [:]
   var messages = Inbox()
   var datagrams = Inbox()
+  /// What the peer is still to be told of: that its messages, or its datagrams, are dropped.
+  var refusal: Refusal = []
+
+  struct Refusal: OptionSet {
+    let rawValue: UInt8
+    static let messages = Refusal(rawValue: 1)
+    static let datagrams = Refusal(rawValue: 2)
+  }
 
   var name: String { String(decoding: service, as: UTF8.self) }
 
@@ -57,6 +65,11 @@ struct IncomingChannels {
   private var byName: [[UInt8]: IncomingChannel] = [:]
   /// Of these, the one asked for last.
   private var recent: IncomingChannel?
+
+  /// The channel that the peer has given this number.
+  func numbered(_ number: UInt64) -> IncomingChannel? {
+    number < UInt64(byNumber.count) ? byNumber[Int(number)] : nil
+  }
 
   subscript(id: InboxID) -> IncomingChannel? { id.channel < all.count ? all[id.channel] : nil }
 

@@ -2,13 +2,13 @@ internal import MeshPrimitives
 
 /// What a packet carried that must be repaired when it is lost.
 struct SentFrame {
-  enum Kind: UInt8 { case none, stream, message, datagram, maxData, streamMaxData, maxStreams, reset, stop }
+  enum Kind: UInt8 { case none, stream, message, datagram, maxData, streamMaxData, maxStreams, reset, stop, refusal }
   var kind = Kind.none
-  /// Of a stream: its end. Of a message: the name of its service.
+  /// Of a stream: its end. Of a message: the name of its service. Of a refusal: it is of datagrams.
   var fin = false
   /// Bytes of the stream, or of the lane's message buffer.
   var length: UInt32 = 0
-  /// The number of the stream, or of the lane.
+  /// The number of the stream, of the lane, or of the channel.
   var stream: UInt64 = 0
   /// Where the bytes begin, in the stream or in the lane's message buffer.
   var offset: UInt64 = 0

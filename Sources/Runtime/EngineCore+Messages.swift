@@ -90,6 +90,17 @@ extension EngineCore {
     }
   }
 
+  /// The peer dropped what was sent on a channel. Whoever waits for the delivery is told; if nobody does, whoever sends next.
+  func refused(_ channel: ChannelHandle, datagrams: Bool) {
+    guard let token = senderTokens[channel], let sender = senders[token]?.sender else { return }
+    let error = MeshError.refused(service: sender.service)
+    if datagrams { return sender.datagrams.notify(error) }
+    sender.box.notify(error)
+    guard let (_, gates) = deliveries.removeValue(forKey: channel.peer) else { return }
+    _ = sender.box.takeNotice()
+    for gate in gates { gate.settle(.failure(error)) }
+  }
+
   func messagesDelivered(_ peer: PeerID) {
     for gate in deliveries.removeValue(forKey: peer)?.gates ?? [] { gate.settle(.success(())) }
   }
@@ -98,7 +109,9 @@ extension EngineCore {
   func awaitDelivery(to key: PublicKey, gate: Gate<Void>) {
     guard let peer = node.peer(for: key) else { return gate.settle(.failure(MeshError.unknownPeer(key))) }
     for token in senderTokens.values.sorted() {
-      if let sender = senders[token], sender.channel.peer == peer { takeMessages(sender) }
+      guard let sender = senders[token], sender.channel.peer == peer else { continue }
+      if let notice = sender.sender.box.takeNotice() { return gate.settle(.failure(notice)) }
+      takeMessages(sender)
     }
     guard node.notifyWhenDelivered(to: peer) else {
       return gate.settle(.failure(MeshError.disconnected(key, .closed(.peerVanished))))
@@ -141,7 +154,7 @@ extension EngineCore {
     guard let token = inboxTokens[key], let inbox = inboxes[token], inbox.box === box else { return }
     inboxTokens[key] = nil
     inboxes[token] = nil
-    for (inbox, _) in inbox.waiting { node.discardInbox(inbox) }
+    for waiting in inbox.waiting { node.refuse(waiting.inbox, datagrams: key.isForDatagrams) }
     closeIfUnused(key.service)
   }
 
@@ -155,7 +168,7 @@ extension EngineCore {
 
   func readable(_ inbox: InboxHandle, service: String, peer: PublicKey, datagrams: Bool) {
     guard let token = inboxTokens[InboxKey(service: service, isForDatagrams: datagrams)], let target = inboxes[token]
-    else { return node.discardInbox(inbox) }
+    else { return node.refuse(inbox, datagrams: datagrams) }
     target.waiting.append((inbox, peer))
     deliver(target)
   }

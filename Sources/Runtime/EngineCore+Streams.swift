@@ -70,6 +70,7 @@ extension EngineCore {
     case .messages(let inbox, let service, let peer): readable(inbox, service: service, peer: peer, datagrams: false)
     case .datagrams(let inbox, let service, let peer): readable(inbox, service: service, peer: peer, datagrams: true)
     case .messagesWritable(let id, let lane): messagesWritable(id, lane)
+    case .refused(let channel, let datagrams): refused(channel, datagrams: datagrams)
     case .messagesDelivered(let id): messagesDelivered(id)
     case .packetSizeChanged(let id): packetSizeChanged(id)
     case .pathChanged: break

@@ -12,7 +12,8 @@ extension Mesh {
   /// - Parameters:
   ///   - lane: what goes first; see `Lane`.
   ///   - ordered: whether it comes after the ordered ones that were sent before it to this service on this lane.
-  /// - Throws: ``MeshError``: `.tooLarge`, and what ``open(_:at:timeout:)`` throws; `CancellationError`.
+  /// - Throws: ``MeshError``: `.tooLarge`; `.refused`, once, when the peer has dropped what was sent before; and what
+  ///   ``open(_:at:timeout:)`` throws; `CancellationError`.
   public func send(
     _ bytes: [UInt8], to key: PublicKey, service: String, lane: Lane = .message, ordered: Bool = true
   ) async throws {
@@ -26,7 +27,7 @@ extension Mesh {
   }
 
   /// The messages that peers send to `service`, as they come. A service that nobody asks for is refused: what comes for it
-  /// is dropped, and counted. Asking again ends the sequence that was asked for before.
+  /// is dropped, counted, and the sender told. Asking again ends the sequence that was asked for before.
   /// - Parameter access: who may send; listed peers unless said otherwise. It holds for all of the service.
   public func messages(_ service: String, from access: ServiceAccess = .peers) -> Messages {
     inbox(service, access, datagrams: false)
@@ -48,7 +49,8 @@ extension Mesh {
   }
 
   /// Waits until the peer has every message that was sent to it before this call.
-  /// - Throws: ``MeshError`` when the connection ends before; `CancellationError`.
+  /// - Throws: ``MeshError`` when the connection ends before, and `.refused` when the peer dropped some of them because it has
+  ///   no such service, or not for us; `CancellationError`.
   public func delivered(to key: PublicKey) async throws {
     let gate = Gate<Void>()
     guard post({ core in core.awaitDelivery(to: key, gate: gate) }) else { throw MeshError.closed }

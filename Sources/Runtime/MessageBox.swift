@@ -11,6 +11,8 @@ final class MessageBox<Element: Sendable>: Sendable {
     var head = 0
     var bytes = 0
     var failure: (any Error)?
+    /// What the next task that adds something is told, once.
+    var notice: (any Error)?
     var isEnded = false
     /// Tasks that wait, by number.
     var waiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
@@ -51,6 +53,7 @@ final class MessageBox<Element: Sendable>: Sendable {
       var isNews = false
       let isDone = try state.withLock { state in
         if let failure = state.failure { throw failure }
+        if let notice = state.notice.take() { throw notice }
         guard !Self.isFull(state) else { return false }
         state.items.append((element, bytes))
         state.bytes += bytes
@@ -60,7 +63,7 @@ final class MessageBox<Element: Sendable>: Sendable {
       }
       if isNews { ready.post(token) }
       if isDone { return }
-      try await wait { Self.isFull($0) && $0.failure == nil }
+      try await wait { Self.isFull($0) && $0.failure == nil && $0.notice == nil }
     }
   }
 
@@ -167,6 +170,21 @@ final class MessageBox<Element: Sendable>: Sendable {
     }
     for waiter in woken { waiter.resume() }
   }
+
+  /// Drops what is queued, and lets one task that adds something, now or later, know of it.
+  func notify(_ error: any Error) {
+    let woken = state.withLock { state in
+      state.notice = error
+      state.items = []
+      state.head = 0
+      state.bytes = 0
+      return Self.takeWaiters(&state)
+    }
+    for waiter in woken { waiter.resume() }
+  }
+
+  /// Takes what the next task would have been told.
+  func takeNotice() -> (any Error)? { state.withLock { $0.notice.take() } }
 
   /// No more will come: whoever takes gets what there is and then the end.
   func end() {

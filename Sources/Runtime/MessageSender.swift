@@ -43,7 +43,8 @@ public final class MessageSender: Sendable {
   /// Sends a whole message; it arrives once, whatever the path loses. Waits while there is no room. That it was delivered,
   /// ``Mesh/delivered(to:)`` tells.
   /// - Parameter ordered: whether it comes after the ordered ones that were sent before it on this service and lane.
-  /// - Throws: ``MeshError``: `.tooLarge`, `.disconnected`; `CancellationError`, and nothing was sent.
+  /// - Throws: ``MeshError``: `.tooLarge`, `.disconnected`, and `.refused`, once, when the peer has dropped what was sent
+  ///   before: it has no such service, or not for us. `CancellationError`. Nothing was sent then.
   public func send(_ bytes: [UInt8], ordered: Bool = true) async throws {
     guard longestMessage > 0 else { throw MeshError.unsupported(peer, "messages") }
     guard bytes.count <= longestMessage else { throw MeshError.tooLarge(bytes: bytes.count, limit: longestMessage) }
@@ -51,7 +52,8 @@ public final class MessageSender: Sendable {
   }
 
   /// Sends a datagram: it arrives once or not at all, in whatever order, in one packet.
-  /// - Throws: ``MeshError``: `.tooLarge` with what fits, `.disconnected`; `CancellationError`.
+  /// - Throws: ``MeshError``: `.tooLarge` with what fits, `.disconnected`, `.refused` as ``send(_:ordered:)``;
+  ///   `CancellationError`.
   public func sendDatagram(_ bytes: [UInt8]) async throws {
     let limit = longestDatagram
     guard limit > 0 else { throw MeshError.unsupported(peer, "datagrams") }

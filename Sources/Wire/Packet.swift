@@ -34,6 +34,7 @@ extension Wire {
     public var dictionaryOffers: [DictionaryOffer] = []
     public var dictionaryUses: [DictionaryUse] = []
     public var extend: Extend?
+    public var refusedChannels: [RefuseChannel] = []
     /// Bytes of padding, without tag and length.
     public var padding: Int = 0
 
@@ -88,6 +89,7 @@ extension Wire.Packet: @unsafe CConvertible {
     dictionaryOffers = unsafe try read(c.n_dictionary_offers, c.dictionary_offers)
     dictionaryUses = unsafe try read(c.n_dictionary_uses, c.dictionary_uses)
     extend = unsafe try read(c.extend)
+    refusedChannels = unsafe try read(c.n_refused_channels, c.refused_channels)
     padding = unsafe c.padding.len
   }
 
@@ -130,6 +132,8 @@ extension Wire.Packet: @unsafe CConvertible {
     unsafe c.n_dictionary_uses = dictionaryUses.count
     unsafe c.dictionary_uses = try arena.messages(dictionaryUses)
     unsafe c.extend = try arena.message(extend)
+    unsafe c.n_refused_channels = refusedChannels.count
+    unsafe c.refused_channels = try arena.messages(refusedChannels)
     unsafe c.padding = try arena.zeros(padding)
   }
 }

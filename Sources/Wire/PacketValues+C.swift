@@ -51,6 +51,22 @@ extension StopSending: @unsafe CConvertible {
   }
 }
 
+extension RefuseChannel: @unsafe CConvertible {
+  static func initialize(_ message: UnsafeMutablePointer<Pnet__Mesh__V1__RefuseChannel>) {
+    unsafe pnet__mesh__v1__refuse_channel__init(message)
+  }
+
+  init(_ c: Pnet__Mesh__V1__RefuseChannel) throws(WireError) {
+    unsafe self.init(channel: c.channel, code: ErrorCode(rawValue: c.code), datagrams: c.datagrams != 0)
+  }
+
+  func fill(_ c: inout Pnet__Mesh__V1__RefuseChannel, _ arena: borrowing WireArena) throws(WireError) {
+    unsafe c.channel = channel
+    unsafe c.code = code.rawValue
+    unsafe c.datagrams = datagrams ? 1 : 0
+  }
+}
+
 extension MaxStreams: @unsafe CConvertible {
   static func initialize(_ message: UnsafeMutablePointer<Pnet__Mesh__V1__MaxStreams>) {
     unsafe pnet__mesh__v1__max_streams__init(message)

@@ -135,6 +135,16 @@ import Testing
     #expect(throws: ConnectionError.self) { try take(victim, frame(1_000), []) }
   }
 
+  @Test(arguments: [0, 2, 256, .max] as [UInt32])
+  func `a refusal of a channel that was never used ends the connection`(number: UInt32) throws {
+    let victim = Victim()
+    _ = try victim.connection.messageChannel(for: "x")
+    let refusal = RefuseChannel(channel: number, code: .refused)
+    #expect(throws: ConnectionError.contradictoryChannel(number)) {
+      try victim.take { PacketWriter.writeRefuseChannel(refusal, to: &$0) }
+    }
+  }
+
   @Test func `numbers far apart are remembered`() throws {
     let victim = Victim()
     for id in [1 << 62 - 1, 5, 1 << 40] as [UInt64] {
@@ -146,12 +156,14 @@ import Testing
   }
 
   @Test func `numbers with gaps without end, read as they come, end the connection`() throws {
-    let victim = Victim()
+    var configuration = Configuration()
+    configuration.peer.refusals = false
+    let victim = Victim(configuration)
     #expect(throws: ConnectionError.contradictoryMessage(2 * 16_384)) {
       for id in 0...20_000 as ClosedRange<UInt64> {
         _ = try take(victim, frame(2 * id), [1])
         for event in victim.events {
-          if case .messages(let inbox, _) = event { victim.connection.discardInbox(inbox) }
+          if case .messages(let inbox, _) = event { victim.connection.refuse(inbox, datagrams: false) }
         }
         victim.now = victim.now + .milliseconds(1)
         while victim.send() != nil {}

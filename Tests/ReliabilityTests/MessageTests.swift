@@ -99,6 +99,81 @@ extension Pair {
     #expect(pair.readMessages("telemetry").count == 13)
   }
 
+  @Test func `ever so many small ones share packets that have no more fields than a packet may have`() throws {
+    let pair = Pair(Self.path())
+    pair.capacity = 60_000
+    pair.a.packetSizeChanged(to: 60_000, overhead: 0)
+    var most = 0
+    pair.onPacket = { _, message in
+      most = max(most, (try? PacketReader.validate(message.bytes).frames) ?? .max)
+    }
+    let chat = try pair.channel(.a, "chat")
+    for _ in 0..<2_000 { try pair.send(.a, [], on: chat) }
+    for _ in 0..<256 { try pair.sendDatagram([7], on: chat) }
+    for _ in 0..<200 { _ = try pair.write(.a, [1], to: try pair.open(.a, "echo")) }
+    pair.run(for: .seconds(2))
+    #expect(pair.errors.isEmpty)
+    // All but number and acknowledgement.
+    #expect(most == PacketLimits.fields - 2)
+    #expect(pair.readMessages("chat").count == 2_000)
+    #expect(pair.readDatagrams("chat").count == 256)
+    #expect(pair.openedB.count == 200)
+  }
+
+  /// The first packets of `b` that say so are lost: it says so again.
+  @Test(arguments: [0, 2])
+  func `a refusal reaches the sender whatever gets lost, and before the delivery is told if nothing is`(lost: Int)
+    throws
+  {
+    let pair = Pair(Self.path())
+    let channels = [try pair.channel(.a, "chat"), try pair.channel(.a, "chat", .bulk)]
+    try pair.send(.a, [1], on: channels[0])
+    try pair.send(.a, [2], on: channels[1])
+    try pair.sendDatagram([3], on: channels[0])
+    pair.a.notifyWhenDelivered()
+    pair.run(for: .milliseconds(10))
+    for event in pair.eventsB {
+      switch event {
+      case .messages(let inbox, _): pair.b.refuse(inbox, datagrams: false)
+      case .datagrams(let inbox, _): pair.b.refuse(inbox, datagrams: true)
+      default: break
+      }
+    }
+    for _ in 0..<lost {
+      while pair.next(.b) != nil {}
+      pair.clock.advance(to: pair.b.deadline ?? pair.now)
+      pair.b.handleTimeout(now: pair.now)
+    }
+    pair.run(for: .seconds(3))
+    let refusals = pair.eventsA.filter { if case .refused = $0 { true } else { false } }
+    let expected: [ConnectionEvent] = [
+      .refused(channels[0], datagrams: false, code: .refused), .refused(channels[0], datagrams: true, code: .refused),
+      .refused(channels[1], datagrams: false, code: .refused),
+    ]
+    #expect(expected.allSatisfy(refusals.contains))
+    if lost == 0 { #expect(pair.eventsA.last == .messagesDelivered) }
+    #expect(pair.poolB.used == 0)
+    #expect(pair.errors.isEmpty)
+  }
+
+  @Test func `what was refused once can be taken later, and an older peer is told nothing`() throws {
+    for understands in [true, false] {
+      var configuration = Configuration()
+      configuration.peer.refusals = understands
+      let pair = Pair(Self.path(), a: configuration)
+      let chat = try pair.channel(.a, "chat")
+      for number in 0..<3 as Range<UInt8> {
+        try pair.send(.a, [number], on: chat, ordered: true)
+        pair.run(for: .seconds(1))
+        if number < 2, let inbox = pair.inbox("chat") { pair.b.refuse(inbox, datagrams: false) }
+        pair.run(for: .seconds(1))
+      }
+      let refusals = pair.eventsA.filter { $0 == .refused(chat, datagrams: false, code: .refused) }
+      #expect(refusals.count == (understands ? 2 : 0))
+      #expect(pair.readMessages("chat").last == [2])
+    }
+  }
+
   /// Loss, duplication and reordering; small and large ones on all lanes, in order and not.
   @Test(arguments: 1...12 * soakFactor)
   func `every message arrives once, and ordered ones in order, whatever the path does`(seed: UInt64) throws {

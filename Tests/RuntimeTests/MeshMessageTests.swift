@@ -76,11 +76,45 @@ import Testing
     await server.close()
   }
 
-  @Test func `messages for a service that nobody reads are dropped and counted`() async throws {
+  @Test func `messages for a service that nobody reads are dropped and counted, and the sender is told once`()
+    async throws
+  {
     let (client, server) = try await MeshTests.pair()
-    try await client.send([1, 2, 3], to: server.publicKey, service: "nobody")
-    try await client.delivered(to: server.publicKey)
+    let key = server.publicKey
+    let refused = MeshError.refused(service: "nobody")
+    try await client.send([1, 2, 3], to: key, service: "nobody")
+    await #expect(throws: refused) { try await client.delivered(to: key) }
     #expect(try await server.status().drops["node.serviceRefused"] == 1)
+    // Who never asks is told by one of the next.
+    await #expect(throws: refused) {
+      for _ in 0..<100_000 { try await client.send([4], to: key, service: "nobody") }
+    }
+    // Once somebody takes them, they arrive. What was sent before may have been refused a last time.
+    let inbox = server.messages("nobody")
+    _ = try await server.status()
+    for _ in 0..<10 {
+      do {
+        try await client.send([5], to: key, service: "nobody")
+        try await client.delivered(to: key)
+        break
+      } catch MeshError.refused {}
+    }
+    var messages = inbox.makeAsyncIterator()
+    while let message = try await messages.next(), message.bytes != [5] {}
+    await client.close()
+    await server.close()
+  }
+
+  @Test func `datagrams for a service that takes messages only are refused, and the messages go on`() async throws {
+    let (client, server) = try await MeshTests.pair()
+    let inbox = server.messages("chat")
+    let sender = try await client.sender("chat", to: server.publicKey)
+    await #expect(throws: MeshError.refused(service: "chat")) {
+      for _ in 0..<100_000 { try await sender.sendDatagram([]) }
+    }
+    try await sender.send([2])
+    try await client.delivered(to: server.publicKey)
+    #expect(try await receive(1, from: inbox).map(\.bytes) == [[2]])
     await client.close()
     await server.close()
   }

@@ -63,6 +63,7 @@ func readHot(_ bytes: [UInt8]) throws -> Wire.Packet {
       (fragment.id, fragment.offset, fragment.size) = (frame.id, frame.offset, frame.size)
       fragment.data = data(frame.data)
       packet.ipFragments.append(fragment)
+    case .refuseChannel(let frame): packet.refusedChannels.append(frame)
     case .other(let field, let range):
       let content = data(range)
       switch field {
@@ -152,6 +153,7 @@ func writeHot(_ packet: Wire.Packet) -> [UInt8] {
     }
     for use in packet.dictionaryUses { try? use.write(as: FieldNumber.dictionaryUses, into: &output, using: &arena) }
     try? packet.extend?.write(as: FieldNumber.extend, into: &output, using: &arena)
+    for frame in packet.refusedChannels { PacketWriter.writeRefuseChannel(frame, to: &output) }
     if packet.padding > 0 {
       PacketWriter.writePadding(packet.padding + 2 + Varint.length(UInt64(packet.padding)), to: &output)
     }

@@ -77,6 +77,9 @@ func randomPacket(_ r: inout Xorshift) -> Wire.Packet {
     ResetStream(id: r.number(), code: ErrorCode(rawValue: r.number()), finalSize: r.number())
   }
   packet.stops = r.list(2) { r in StopSending(id: r.number(), code: ErrorCode(rawValue: r.number())) }
+  packet.refusedChannels = r.list(2) { r in
+    RefuseChannel(channel: r.small(), code: ErrorCode(rawValue: r.number()), datagrams: r.oneIn(2))
+  }
   packet.pathProbe = r.maybe { r in
     var probe = Wire.PathProbe()
     probe.data = r.number()

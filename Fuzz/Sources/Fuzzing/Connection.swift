@@ -149,8 +149,15 @@ final class ConnectionNetwork {
       let known = inboxes[isA] ?? []
       guard !known.isEmpty else { return }
       let id = known[Int(choices.byte()) % known.count].id
-      if isA { a.discardInbox(id) } else { b.discardInbox(id) }
-      let left = isA ? a.nextMessageSize(id) ?? a.nextDatagramSize(id) : b.nextMessageSize(id) ?? b.nextDatagramSize(id)
+      let datagrams = choices.byte() & 1 == 1
+      if isA { a.refuse(id, datagrams: datagrams) } else { b.refuse(id, datagrams: datagrams) }
+      let left =
+        switch (isA, datagrams) {
+        case (true, false): a.nextMessageSize(id)
+        case (true, true): a.nextDatagramSize(id)
+        case (false, false): b.nextMessageSize(id)
+        case (false, true): b.nextDatagramSize(id)
+        }
       require(left == nil, "what was dropped must be gone")
     case .path:
       let roundTrip = Duration.milliseconds(choices.word())

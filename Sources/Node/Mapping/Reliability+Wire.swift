@@ -14,6 +14,7 @@ extension ConnectionLimits {
       oneWayStreams: min(limits.maxUnidirectionalStreams, 1 << 60),
       message: understands(FieldNumber.messages) ? limits.maxMessage : 0,
       datagram: understands(FieldNumber.datagrams) ? limits.maxDatagram : 0)
+    refusals = understands(FieldNumber.refusedChannels)
   }
 }
 

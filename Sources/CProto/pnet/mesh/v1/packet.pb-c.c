@@ -367,6 +367,51 @@ void   pnet__mesh__v1__stop_sending__free_unpacked
   assert(message->base.descriptor == &pnet__mesh__v1__stop_sending__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   pnet__mesh__v1__refuse_channel__init
+                     (Pnet__Mesh__V1__RefuseChannel         *message)
+{
+  static const Pnet__Mesh__V1__RefuseChannel init_value = PNET__MESH__V1__REFUSE_CHANNEL__INIT;
+  *message = init_value;
+}
+size_t pnet__mesh__v1__refuse_channel__get_packed_size
+                     (const Pnet__Mesh__V1__RefuseChannel *message)
+{
+  assert(message->base.descriptor == &pnet__mesh__v1__refuse_channel__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t pnet__mesh__v1__refuse_channel__pack
+                     (const Pnet__Mesh__V1__RefuseChannel *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &pnet__mesh__v1__refuse_channel__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t pnet__mesh__v1__refuse_channel__pack_to_buffer
+                     (const Pnet__Mesh__V1__RefuseChannel *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &pnet__mesh__v1__refuse_channel__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Pnet__Mesh__V1__RefuseChannel *
+       pnet__mesh__v1__refuse_channel__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Pnet__Mesh__V1__RefuseChannel *)
+     protobuf_c_message_unpack (&pnet__mesh__v1__refuse_channel__descriptor,
+                                allocator, len, data);
+}
+void   pnet__mesh__v1__refuse_channel__free_unpacked
+                     (Pnet__Mesh__V1__RefuseChannel *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &pnet__mesh__v1__refuse_channel__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   pnet__mesh__v1__max_streams__init
                      (Pnet__Mesh__V1__MaxStreams         *message)
 {
@@ -547,7 +592,7 @@ void   pnet__mesh__v1__close__free_unpacked
   assert(message->base.descriptor == &pnet__mesh__v1__close__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor pnet__mesh__v1__packet__field_descriptors[29] =
+static const ProtobufCFieldDescriptor pnet__mesh__v1__packet__field_descriptors[30] =
 {
   {
     "number",
@@ -886,6 +931,18 @@ static const ProtobufCFieldDescriptor pnet__mesh__v1__packet__field_descriptors[
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
+    "refused_channels",
+    30,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Pnet__Mesh__V1__Packet, n_refused_channels),
+    offsetof(Pnet__Mesh__V1__Packet, refused_channels),
+    &pnet__mesh__v1__refuse_channel__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
     "padding",
     64,
     PROTOBUF_C_LABEL_NONE,
@@ -915,10 +972,11 @@ static const unsigned pnet__mesh__v1__packet__field_indices_by_name[] = {
   15,   /* field[15] = max_streams */
   3,   /* field[3] = messages */
   0,   /* field[0] = number */
-  28,   /* field[28] = padding */
+  29,   /* field[29] = padding */
   9,   /* field[9] = path_probe */
   10,   /* field[10] = path_reply */
   14,   /* field[14] = ping */
+  28,   /* field[28] = refused_channels */
   11,   /* field[11] = relay */
   23,   /* field[23] = relay_too_big */
   7,   /* field[7] = resets */
@@ -929,11 +987,12 @@ static const unsigned pnet__mesh__v1__packet__field_indices_by_name[] = {
   2,   /* field[2] = streams */
   18,   /* field[18] = streams_blocked */
 };
-static const ProtobufCIntRange pnet__mesh__v1__packet__number_ranges[2 + 1] =
+static const ProtobufCIntRange pnet__mesh__v1__packet__number_ranges[3 + 1] =
 {
   { 1, 0 },
-  { 64, 28 },
-  { 0, 29 }
+  { 30, 28 },
+  { 64, 29 },
+  { 0, 30 }
 };
 const ProtobufCMessageDescriptor pnet__mesh__v1__packet__descriptor =
 {
@@ -943,10 +1002,10 @@ const ProtobufCMessageDescriptor pnet__mesh__v1__packet__descriptor =
   "Pnet__Mesh__V1__Packet",
   "pnet.mesh.v1",
   sizeof(Pnet__Mesh__V1__Packet),
-  29,
+  30,
   pnet__mesh__v1__packet__field_descriptors,
   pnet__mesh__v1__packet__field_indices_by_name,
-  2,  pnet__mesh__v1__packet__number_ranges,
+  3,  pnet__mesh__v1__packet__number_ranges,
   (ProtobufCMessageInit) pnet__mesh__v1__packet__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
@@ -1555,6 +1614,70 @@ const ProtobufCMessageDescriptor pnet__mesh__v1__stop_sending__descriptor =
   pnet__mesh__v1__stop_sending__field_indices_by_name,
   1,  pnet__mesh__v1__stop_sending__number_ranges,
   (ProtobufCMessageInit) pnet__mesh__v1__stop_sending__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor pnet__mesh__v1__refuse_channel__field_descriptors[3] =
+{
+  {
+    "channel",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Pnet__Mesh__V1__RefuseChannel, channel),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "code",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Pnet__Mesh__V1__RefuseChannel, code),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "datagrams",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Pnet__Mesh__V1__RefuseChannel, datagrams),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned pnet__mesh__v1__refuse_channel__field_indices_by_name[] = {
+  0,   /* field[0] = channel */
+  1,   /* field[1] = code */
+  2,   /* field[2] = datagrams */
+};
+static const ProtobufCIntRange pnet__mesh__v1__refuse_channel__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor pnet__mesh__v1__refuse_channel__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "pnet.mesh.v1.RefuseChannel",
+  "RefuseChannel",
+  "Pnet__Mesh__V1__RefuseChannel",
+  "pnet.mesh.v1",
+  sizeof(Pnet__Mesh__V1__RefuseChannel),
+  3,
+  pnet__mesh__v1__refuse_channel__field_descriptors,
+  pnet__mesh__v1__refuse_channel__field_indices_by_name,
+  1,  pnet__mesh__v1__refuse_channel__number_ranges,
+  (ProtobufCMessageInit) pnet__mesh__v1__refuse_channel__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor pnet__mesh__v1__max_streams__field_descriptors[2] =

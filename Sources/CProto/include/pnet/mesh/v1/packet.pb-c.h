@@ -28,6 +28,7 @@ typedef struct Pnet__Mesh__V1__DatagramFrame Pnet__Mesh__V1__DatagramFrame;
 typedef struct Pnet__Mesh__V1__StreamMaxData Pnet__Mesh__V1__StreamMaxData;
 typedef struct Pnet__Mesh__V1__ResetStream Pnet__Mesh__V1__ResetStream;
 typedef struct Pnet__Mesh__V1__StopSending Pnet__Mesh__V1__StopSending;
+typedef struct Pnet__Mesh__V1__RefuseChannel Pnet__Mesh__V1__RefuseChannel;
 typedef struct Pnet__Mesh__V1__MaxStreams Pnet__Mesh__V1__MaxStreams;
 typedef struct Pnet__Mesh__V1__StreamDataBlocked Pnet__Mesh__V1__StreamDataBlocked;
 typedef struct Pnet__Mesh__V1__StreamsBlocked Pnet__Mesh__V1__StreamsBlocked;
@@ -37,7 +38,7 @@ typedef struct Pnet__Mesh__V1__Close Pnet__Mesh__V1__Close;
 /* --- enums --- */
 
 /*
- * Codes of Close, ResetStream and StopSending. From 256 on they belong to applications.
+ * Codes of Close, ResetStream, StopSending and RefuseChannel. From 256 on they belong to applications.
  */
 typedef enum _Pnet__Mesh__V1__ErrorCode {
   PNET__MESH__V1__ERROR_CODE__ERROR_CODE_NO_ERROR = 0,
@@ -126,6 +127,8 @@ struct  Pnet__Mesh__V1__Packet
   size_t n_dictionary_uses;
   Pnet__Mesh__V1__DictionaryUse **dictionary_uses;
   Pnet__Mesh__V1__Extend *extend;
+  size_t n_refused_channels;
+  Pnet__Mesh__V1__RefuseChannel **refused_channels;
   /*
    * zero bytes
    */
@@ -133,7 +136,7 @@ struct  Pnet__Mesh__V1__Packet
 };
 #define PNET__MESH__V1__PACKET__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&pnet__mesh__v1__packet__descriptor) \
-    , 0, NULL, 0,NULL, 0,NULL, 0,NULL, 0, 0,NULL, 0,NULL, 0,NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, 0, 0,NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0,NULL, 0,NULL, 0,NULL, NULL, {0,NULL} }
+    , 0, NULL, 0,NULL, 0,NULL, 0,NULL, 0, 0,NULL, 0,NULL, 0,NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, 0, 0,NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0,NULL, 0,NULL, 0,NULL, NULL, 0,NULL, {0,NULL} }
 
 
 /*
@@ -312,6 +315,30 @@ struct  Pnet__Mesh__V1__StopSending
 #define PNET__MESH__V1__STOP_SENDING__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&pnet__mesh__v1__stop_sending__descriptor) \
     , 0, 0 }
+
+
+/*
+ * What came on a channel was dropped: there is no such service, or not for this peer. Said again when more comes.
+ */
+struct  Pnet__Mesh__V1__RefuseChannel
+{
+  ProtobufCMessage base;
+  /*
+   * the sender's of what was dropped: 1 to 255
+   */
+  uint32_t channel;
+  /*
+   * ErrorCode
+   */
+  uint64_t code;
+  /*
+   * it was datagrams; otherwise messages
+   */
+  protobuf_c_boolean datagrams;
+};
+#define PNET__MESH__V1__REFUSE_CHANNEL__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&pnet__mesh__v1__refuse_channel__descriptor) \
+    , 0, 0, 0 }
 
 
 struct  Pnet__Mesh__V1__MaxStreams
@@ -536,6 +563,25 @@ Pnet__Mesh__V1__StopSending *
 void   pnet__mesh__v1__stop_sending__free_unpacked
                      (Pnet__Mesh__V1__StopSending *message,
                       ProtobufCAllocator *allocator);
+/* Pnet__Mesh__V1__RefuseChannel methods */
+void   pnet__mesh__v1__refuse_channel__init
+                     (Pnet__Mesh__V1__RefuseChannel         *message);
+size_t pnet__mesh__v1__refuse_channel__get_packed_size
+                     (const Pnet__Mesh__V1__RefuseChannel   *message);
+size_t pnet__mesh__v1__refuse_channel__pack
+                     (const Pnet__Mesh__V1__RefuseChannel   *message,
+                      uint8_t             *out);
+size_t pnet__mesh__v1__refuse_channel__pack_to_buffer
+                     (const Pnet__Mesh__V1__RefuseChannel   *message,
+                      ProtobufCBuffer     *buffer);
+Pnet__Mesh__V1__RefuseChannel *
+       pnet__mesh__v1__refuse_channel__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   pnet__mesh__v1__refuse_channel__free_unpacked
+                     (Pnet__Mesh__V1__RefuseChannel *message,
+                      ProtobufCAllocator *allocator);
 /* Pnet__Mesh__V1__MaxStreams methods */
 void   pnet__mesh__v1__max_streams__init
                      (Pnet__Mesh__V1__MaxStreams         *message);
@@ -638,6 +684,9 @@ typedef void (*Pnet__Mesh__V1__ResetStream_Closure)
 typedef void (*Pnet__Mesh__V1__StopSending_Closure)
                  (const Pnet__Mesh__V1__StopSending *message,
                   void *closure_data);
+typedef void (*Pnet__Mesh__V1__RefuseChannel_Closure)
+                 (const Pnet__Mesh__V1__RefuseChannel *message,
+                  void *closure_data);
 typedef void (*Pnet__Mesh__V1__MaxStreams_Closure)
                  (const Pnet__Mesh__V1__MaxStreams *message,
                   void *closure_data);
@@ -665,6 +714,7 @@ extern const ProtobufCMessageDescriptor pnet__mesh__v1__datagram_frame__descript
 extern const ProtobufCMessageDescriptor pnet__mesh__v1__stream_max_data__descriptor;
 extern const ProtobufCMessageDescriptor pnet__mesh__v1__reset_stream__descriptor;
 extern const ProtobufCMessageDescriptor pnet__mesh__v1__stop_sending__descriptor;
+extern const ProtobufCMessageDescriptor pnet__mesh__v1__refuse_channel__descriptor;
 extern const ProtobufCMessageDescriptor pnet__mesh__v1__max_streams__descriptor;
 extern const ProtobufCMessageDescriptor pnet__mesh__v1__stream_data_blocked__descriptor;
 extern const ProtobufCMessageDescriptor pnet__mesh__v1__streams_blocked__descriptor;
