@@ -147,7 +147,7 @@ extension Node {
       case .streamFinished(let id): events.append(.finished(handle(id)))
       case .reset(let id, let code): events.append(.reset(handle(id), code: code))
       case .stopped(let id, let code): events.append(.stopped(handle(id), code: code))
-      case .streamsAvailable: break
+      case .streamsAvailable: events.append(.streamsAvailable(peer.id))
       case .messages(let inbox, let service):
         let handle = InboxHandle(peer: peer.id, connection: peer.connectionNumber, inbox: inbox)
         if admits(peer, to: service, handle, datagrams: false) {

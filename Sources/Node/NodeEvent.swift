@@ -55,6 +55,8 @@ public enum NodeEvent: Equatable, Sendable {
   case datagrams(InboxHandle, service: String, peer: PublicKey)
   /// Messages are taken again on a lane that was full.
   case messagesWritable(PeerID, Lane)
+  /// The peer allows more streams again, after `StreamError.tooManyStreams`.
+  case streamsAvailable(PeerID)
   /// The peer has every message that was sent to it.
   case messagesDelivered(PeerID)
   /// The peer has dropped messages, or datagrams, that were sent on this channel: it has no such service, or not for us.

@@ -4,7 +4,7 @@ internal import MeshPrimitives
 internal import MeshReliability
 internal import MeshSession
 
-/// A call that waits for a connection to a peer.
+/// A call that waits for a connection to a peer, or for a stream that the peer allows.
 struct PendingCall {
   enum Purpose {
     case open(service: String, StreamOptions)
@@ -20,6 +20,14 @@ struct PendingCall {
   let purpose: Purpose
   let deadline: Instant
   let gate: Gate<MeshStream?>
+  /// The limit of the peer that it waits at.
+  var streamLimit: UInt64?
+
+  /// Its time is over.
+  func expire() {
+    let error = streamLimit.map { MeshError.tooManyStreams(limit: $0) } ?? .unreachable(key)
+    gate.settle(.failure(error))
+  }
 }
 
 struct PendingPing {
@@ -47,8 +55,11 @@ extension EngineCore {
 
   func cancelCall(_ id: UInt64) { opening.removeAll { $0.id == id } }
 
+  /// Does what waited for the peer, in the order in which it was asked for. What finds no stream left waits on.
   func connected(_ id: PeerID) {
-    for call in take({ $0.peer == id }) {
+    // Of bidirectional and one-way streams.
+    var limits: (UInt64?, UInt64?)
+    for var call in take({ $0.peer == id }) {
       switch call.purpose {
       case .ping: call.gate.settle(.success(nil))
       case .sender(let service, let lane, let gate):
@@ -60,9 +71,18 @@ extension EngineCore {
           }.mapError { $0 })
         call.gate.settle(.success(nil))
       case .open(let service, let options):
+        if let limit = options.isOneWay ? limits.1 : limits.0 {
+          call.streamLimit = limit
+          opening.append(call)
+          continue
+        }
         do throws(StreamError) {
           let handle = try node.openStream(to: id, service: service, options: options)
           call.gate.settle(.success(makeStream(handle, service: service, peer: call.key)))
+        } catch .tooManyStreams(let limit) {
+          if options.isOneWay { limits.1 = limit } else { limits.0 = limit }
+          call.streamLimit = limit
+          opening.append(call)
         } catch {
           call.gate.settle(.failure(MeshError(error, peer: call.key)))
         }
@@ -77,12 +97,19 @@ extension EngineCore {
   /// The node gave up once; calls with time left let it try again.
   func retryCalls(to id: PeerID) {
     let over = take { $0.peer == id && $0.deadline <= now }
-    for call in over { call.gate.settle(.failure(MeshError.unreachable(call.key))) }
+    for call in over { call.expire() }
     if opening.contains(where: { $0.peer == id }) { node.connect(to: id, now: now) }
   }
 
+  /// The connection is over on which they waited for a stream: they wait for the next one.
+  func retryBlockedCalls(to id: PeerID) {
+    guard !isStopping else { return }
+    for index in opening.indices where opening[index].peer == id { opening[index].streamLimit = nil }
+    retryCalls(to: id)
+  }
+
   func expireCalls() {
-    for call in take({ $0.deadline <= now }) { call.gate.settle(.failure(MeshError.unreachable(call.key))) }
+    for call in take({ $0.deadline <= now }) { call.expire() }
     for (token, ping) in pings where ping.deadline <= now {
       pings[token] = nil
       ping.gate.settle(.failure(MeshError.unreachable(ping.key)))

@@ -62,7 +62,7 @@ extension EngineCore {
       guard let stream = stream(handle) else { return }
       endWriting(stream, code: code)
       releaseIfDone(stream)
-    case .connected(let id): connected(id)
+    case .connected(let id), .streamsAvailable(let id): connected(id)
     case .plain(let id): failCalls(to: id) { .plainWireGuard($0) }
     case .unreachable(let id): retryCalls(to: id)
     case .disconnected(let id, let reason): disconnected(id, reason)
@@ -129,6 +129,7 @@ extension EngineCore {
 
   private func disconnected(_ id: PeerID, _ reason: DisconnectReason) {
     failMessages(to: id, reason)
+    retryBlockedCalls(to: id)
     let failure = StreamFailure.disconnected(reason)
     for stream in streams.values where stream.handle.peer == id {
       stream.pipe.engineFailWriting(failure)

@@ -45,7 +45,7 @@ final class EngineCore {
 
   private var drained: [UInt64] = []
   private var isSocketBlocked = false
-  private var isStopping = false
+  private(set) var isStopping = false
   private var handshakeCredit: Int64 = 0
   private var clocks: (monotonic: Instant, wall: Instant)
   private var lastTimestamp: TAI64N
@@ -238,9 +238,9 @@ final class EngineCore {
 
   /// Tells the peers, and ends the loop.
   func stop() {
+    isStopping = true
     node.closeAll(now: now)
     drain()
-    isStopping = true
   }
 }
 

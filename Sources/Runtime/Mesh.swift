@@ -159,9 +159,9 @@ public final class Mesh: Sendable {
 
   // MARK: - Streams
 
-  /// Opens a stream to a service of a peer, connecting first if need be.
+  /// Opens a stream to a service of a peer, connecting first if need be. Waits while as many are open as the peer allows.
   /// - Parameter options: the lane, whether the peer sends as well, and the share among streams of the lane.
-  /// - Throws: ``MeshError``: `.unknownPeer`, `.unreachable`, `.plainWireGuard`; `CancellationError`. That a service is
+  /// - Throws: ``MeshError``: `.unknownPeer`, `.unreachable`, `.plainWireGuard`, `.tooManyStreams`; `CancellationError`. That a service is
   ///   refused shows when the stream is first read or written.
   public func open(
     _ service: String, at key: PublicKey, options: StreamOptions = StreamOptions(), timeout: Duration = .seconds(10)

@@ -19,7 +19,7 @@ public enum MeshError: Error, Equatable, Sendable {
   case notWritable
   /// Only this side writes to the stream.
   case notReadable
-  /// As many streams are open as the peer allows.
+  /// As many streams are open as the peer allows, and none became free in time. `limit` counts all since the connection began.
   case tooManyStreams(limit: UInt64)
   /// A message or datagram, in bytes, that is longer than fits.
   case tooLarge(bytes: Int, limit: Int)
@@ -51,7 +51,8 @@ extension MeshError: CustomStringConvertible {
     case .reset(let code): "the stream was given up (code \(code))"
     case .notWritable: "the stream was finished here, or is the peer's alone: nothing can be written to it"
     case .notReadable: "the stream goes to the peer only: there is nothing to read"
-    case .tooManyStreams(let limit): "the peer allows \(limit) open streams and no more"
+    case .tooManyStreams(let limit):
+      "the peer allows no more open streams: it allowed \(limit) in all, and none of those that are open ended in time"
     case .tooLarge(let bytes, let limit): "\(bytes) bytes are too many: \(limit) fit"
     case .tooManyServices(let limit): "messages go to \(limit) services of a peer and no more"
     case .unsupported(let key, let what): "peer \(key) does not understand \(what): its software is older"

@@ -123,6 +123,45 @@ import Testing
     try await serving.value
   }
 
+  @Test func `who opens more streams than the peer allows waits for one, or gets a typed error in time`() async throws {
+    let (client, server) = try await Self.pair()
+    let key = server.publicKey
+    let held = server.incoming("held")
+    let serving = Self.serveEcho(server)
+    var open: [MeshStream] = []
+    for _ in 0..<256 {
+      let stream = try await client.open("held", at: key)
+      try await stream.write([1])
+      open.append(stream)
+    }
+    await #expect(throws: MeshError.tooManyStreams(limit: 256)) {
+      try await client.open("echo", at: key, timeout: .milliseconds(100))
+    }
+    let waiting = (0..<50 as Range<UInt8>).map { number in
+      Task {
+        let stream = try await client.open("echo", at: key)
+        try await stream.write([number])
+        try await stream.finish()
+        return try await stream.read()
+      }
+    }
+    let cancelled = Task { try await client.open("echo", at: key) }
+    cancelled.cancel()
+    await #expect(throws: CancellationError.self) { try await cancelled.value }
+    // As these end here and there, those that wait get theirs.
+    for stream in open { stream.reset() }
+    var count = 0
+    for await stream in held {
+      stream.reset()
+      count += 1
+      if count == 256 { break }
+    }
+    for (number, task) in waiting.enumerated() { #expect(try await task.value == [UInt8(number)]) }
+    await client.close()
+    await server.close()
+    _ = await serving.result
+  }
+
   @Test func `a ping tells the path`() async throws {
     let (client, server) = try await Self.pair()
     let pong = try await client.ping(server.publicKey)

@@ -44,7 +44,8 @@ extension SimulatedNetwork {
       fail(.wrongEnd, host: host.index, "a stream was reset or stopped with \(code), and nobody asked for it")
     case .messages(let inbox, _, let key): readMessages(inbox, datagrams: false, by: key, at: host)
     case .datagrams(let inbox, _, let key): readMessages(inbox, datagrams: true, by: key, at: host)
-    case .messagesWritable, .messagesDelivered, .refused, .pong, .pathChanged, .packetSizeChanged: break
+    case .messagesWritable, .messagesDelivered, .refused, .streamsAvailable, .pong, .pathChanged, .packetSizeChanged:
+      break
     case .strangerAdded, .strangerRemoved:
       fail(.impossible, host: host.index, "a stranger was let in where only listed peers are")
     }
