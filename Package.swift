@@ -11,8 +11,8 @@ let settings: [SwiftSetting] = [
 ]
 
 /// One layer: a target `Mesh<name>` in `Sources/<name>`.
-func layer(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-  .target(name: "Mesh" + name, dependencies: dependencies, path: "Sources/" + name, swiftSettings: settings)
+func layer(_ name: String, _ dependencies: [Target.Dependency] = [], _ more: [SwiftSetting] = []) -> Target {
+  .target(name: "Mesh" + name, dependencies: dependencies, path: "Sources/" + name, swiftSettings: settings + more)
 }
 
 /// The tests of one layer: a target `Mesh<name>Tests` in `Tests/<name>Tests`.
@@ -111,7 +111,9 @@ let package = Package(
         "CMeshLinux", .product(name: "Logging", package: "swift-log"),
         .product(name: "CoreMetrics", package: "swift-metrics"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-      ]),
+      ],
+      // An async call stays on its caller's actor: no change of threads per message or chunk.
+      [.enableUpcomingFeature("NonisolatedNonsendingByDefault")]),
     // STUN, TURN and ICE on sockets.
     layer(
       "Traversal", ["MeshPrimitives", "MeshCrypto", "MeshSTUN", "MeshTURN", "MeshICE", "MeshRuntime", "CMeshLibssl"]),

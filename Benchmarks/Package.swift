@@ -33,6 +33,11 @@ let package = Package(
         .product(name: "Mesh" + $0, package: "pnet-mesh")
       },
       path: "Sources/RelayLoad"),
+    // Messages through the async API; see scripts/bench.
+    .executableTarget(
+      name: "message-rate",
+      dependencies: ["Primitives", "Runtime"].map { .product(name: "Mesh" + $0, package: "pnet-mesh") },
+      path: "Sources/MessageRate"),
     // Congestion controllers on simulated links; see scripts/bench-congestion.
     .executableTarget(
       name: "congestion-plots",

@@ -9,7 +9,11 @@ public struct IncomingStreams: AsyncSequence, Sendable {
   public struct AsyncIterator: AsyncIteratorProtocol {
     var base: AsyncStream<MeshStream>.AsyncIterator
 
-    public mutating func next() async -> MeshStream? { await base.next() }
+    public mutating func next() async -> MeshStream? { await next(isolation: #isolation) }
+
+    public mutating func next(isolation actor: isolated (any Actor)?) async -> MeshStream? {
+      await base.next(isolation: actor)
+    }
   }
 
   public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(base: streams.makeAsyncIterator()) }

@@ -26,7 +26,7 @@ public final class MeshStream: Sendable {
   /// Appends to `output` what has come, at least one byte; waits until there is one. Allocates nothing.
   /// - Returns: the number of bytes; 0 at the end of the stream.
   /// - Throws: ``MeshError``, behind all bytes that came before it; `CancellationError`.
-  public nonisolated(nonsending) func read(into output: inout OutputRawSpan) async throws -> Int {
+  public func read(into output: inout OutputRawSpan) async throws -> Int {
     do { return try await pipe.read(into: &output) } catch let failure as StreamFailure { throw explain(failure) }
   }
 
@@ -37,7 +37,7 @@ public final class MeshStream: Sendable {
 
   /// Writes all of `bytes`; waits for room as often as it takes, and so goes no faster than the peer reads.
   /// - Throws: ``MeshError``; `CancellationError`, after which some of the bytes may have been written.
-  public nonisolated(nonsending) func write(_ bytes: RawSpan) async throws {
+  public func write(_ bytes: RawSpan) async throws {
     do { try await pipe.write(bytes) } catch let failure as StreamFailure { throw explain(failure) }
   }
 
@@ -74,6 +74,8 @@ extension MeshStream: AsyncSequence {
     let stream: MeshStream
 
     public func next() async throws -> [UInt8]? { try await stream.read() }
+
+    public func next(isolation actor: isolated (any Actor)?) async throws -> [UInt8]? { try await stream.read() }
   }
 
   /// The chunks that come, up to the end.

@@ -29,6 +29,11 @@ public struct Messages: AsyncSequence, Sendable {
 
     /// - Throws: `CancellationError`.
     public mutating func next() async throws -> MeshMessage? { try await subscription.box.pop() }
+
+    /// - Throws: `CancellationError`.
+    public mutating func next(isolation actor: isolated (any Actor)?) async throws -> MeshMessage? {
+      try await subscription.box.pop()
+    }
   }
 
   public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(subscription: subscription) }

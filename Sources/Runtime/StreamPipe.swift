@@ -44,7 +44,7 @@ public final class StreamPipe: Sendable {
   ///
   /// - Returns: the number of bytes; 0 at the end of the stream, or when `output` has no room.
   /// - Throws: ``StreamFailure``, once all bytes that came before it were read; `CancellationError`.
-  public nonisolated(nonsending) func read(into output: inout OutputRawSpan) async throws -> Int {
+  public func read(into output: inout OutputRawSpan) async throws -> Int {
     try incoming.enter()
     defer { incoming.leave() }
     guard output.freeCapacity > 0 else { return 0 }
@@ -57,7 +57,7 @@ public final class StreamPipe: Sendable {
   /// Writes all of `bytes`; waits for room as often as it takes.
   ///
   /// - Throws: ``StreamFailure``; `CancellationError`, after which some of the bytes may have been written.
-  public nonisolated(nonsending) func write(_ bytes: RawSpan) async throws {
+  public func write(_ bytes: RawSpan) async throws {
     try outgoing.enter()
     defer { outgoing.leave() }
     var written = 0
@@ -227,7 +227,7 @@ extension StreamPipe {
   /// What has come, up to `maximum` bytes; waits until there is at least one. `nil` at the end of the stream.
   ///
   /// - Throws: as ``read(into:)`` does.
-  public nonisolated(nonsending) func read(upTo maximum: Int = 65_536) async throws -> [UInt8]? {
+  public func read(upTo maximum: Int = 65_536) async throws -> [UInt8]? {
     precondition(maximum > 0, "give room for at least one byte")
     try incoming.enter()
     defer { incoming.leave() }
@@ -245,7 +245,7 @@ extension StreamPipe {
   }
 
   /// Writes all of `bytes`; see ``write(_:)-(RawSpan)``.
-  public nonisolated(nonsending) func write(_ bytes: [UInt8]) async throws { try await write(bytes.bytes) }
+  public func write(_ bytes: [UInt8]) async throws { try await write(bytes.bytes) }
 
   private var isAtEnd: Bool { incoming.state.withLock { $0.ring.isEmpty && $0.isFinished } }
 }

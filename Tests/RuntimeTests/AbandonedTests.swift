@@ -156,9 +156,23 @@ import Testing
     while try await client.status().peers.first?.messagesSent ?? 0 < 5 { await Task.yield() }
     _ = abandoned
     abandoned = nil
-    try await sending.value
-    try await client.delivered(to: server.publicKey)
+    await #expect(throws: MeshError.refused(service: "chat")) {
+      try await sending.value
+      try await client.delivered(to: server.publicKey)
+    }
     #expect(try await server.status().drops["node.serviceRefused"] ?? 0 > 0)
+    // As much again, and more than the window, goes to somebody who takes it.
+    let other = server.messages("other")
+    let key = server.publicKey
+    let more = Task {
+      for _ in 0..<50 { try await client.send([UInt8](repeating: 2, count: 100_000), to: key, service: "other") }
+    }
+    var received = 0
+    for try await _ in other {
+      received += 1
+      if received == 50 { break }
+    }
+    try await more.value
     await client.close()
     await server.close()
   }

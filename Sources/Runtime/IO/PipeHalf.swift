@@ -47,7 +47,7 @@ final class PipeHalf: Sendable {
   /// Suspends the app's task until the engine's end, or a cancellation, wakes it. Does not when there is no need.
   ///
   /// - Throws: `CancellationError` when the task is cancelled and would still have to wait.
-  nonisolated(nonsending) func wait() async throws {
+  func wait() async throws {
     if Task.isCancelled, state.withLock({ isStuck($0) }) { throw CancellationError() }
     await withTaskCancellationHandler {
       await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
