@@ -405,21 +405,32 @@ extension Connection {
   }
 
   /// Lets the oldest packet without an answer be sent again, without counting it as lost. For a probe that has nothing new;
-  /// and when that was not answered, for one with the oldest bytes of its stream, in whatever packet they are.
+  /// and when that was not answered, for one with the oldest bytes of its stream or lane, in whatever packet they are.
   mutating func repairOldest() {
     var number = max(firstOpen, sent.base)
     while number < sent.next {
       let packet = sent[number]
       if packet.state == .outstanding, packet.asksForAck {
         repair(packet)
-        guard timeouts >= 2, packet.frame.kind == .stream, let stream = table.find(packet.frame.stream),
-          stream.resetCode == nil
-        else { return }
-        let start = stream.send.start
-        stream.send.lose(start..<min(start + UInt64(packetCapacity), stream.send.sent))
-        return markReady(stream)
+        if timeouts >= 2 { repairOldestBytes(packet.frame) }
+        return
       }
       number += 1
+    }
+  }
+
+  private mutating func repairOldestBytes(_ frame: SentFrame) {
+    switch frame.kind {
+    case .stream:
+      guard let stream = table.find(frame.stream), stream.resetCode == nil else { return }
+      let start = stream.send.start
+      stream.send.lose(start..<min(start + UInt64(packetCapacity), stream.send.sent))
+      markReady(stream)
+    case .message:
+      let lane = Lane(of: frame)
+      messages[lane.index].loseOldest(packetCapacity)
+      markMessagesReady(lane)
+    case .none, .datagram, .maxData, .streamMaxData, .maxStreams, .reset, .stop, .refusal: break
     }
   }
 }

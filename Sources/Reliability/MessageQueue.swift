@@ -126,6 +126,9 @@ final class MessageQueue {
   /// The packet that carried `range` was lost.
   func lose(_ range: Range<UInt64>) { buffer.lose(range) }
 
+  /// Lets the oldest bytes that the peer does not have be sent again, `count` at most.
+  func loseOldest(_ count: Int) { buffer.lose(buffer.start..<min(buffer.start &+ UInt64(count), buffer.sent)) }
+
   /// The index of the message that `offset` lies in: O(log n).
   private func find(_ offset: UInt64) -> Int {
     var low = 0

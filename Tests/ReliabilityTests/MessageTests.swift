@@ -174,6 +174,37 @@ extension Pair {
     }
   }
 
+  /// RFC 9002 §6.2.4. A peer that has no memory takes nothing new.
+  @Test func `a second probe brings the oldest message, whatever there is to send`() throws {
+    let pair = Pair(Self.path())
+    func numbers(_ packet: [UInt8]) -> [UInt64] {
+      var reader = PacketReader(packet.bytes)
+      var result: [UInt64] = []
+      while let frame = try? reader.next() { if case .message(let piece) = frame { result.append(piece.id) } }
+      return result
+    }
+    let chat = try pair.channel(.a, "chat")
+    var packets: [[UInt8]] = []
+    for _ in 0..<5 {
+      try pair.send(.a, [UInt8](repeating: 1, count: 1_000), on: chat)
+      while let packet = pair.next(.a) { packets.append(packet) }
+    }
+    for packet in packets[1...3] { pair.deliver(packet, to: .b) }
+    pair.clock.advance(by: .milliseconds(30))
+    pair.b.handleTimeout(now: pair.now)
+    while let ack = pair.next(.b) { pair.deliver(ack, to: .a) }
+    for _ in 0..<200 { try pair.send(.a, [UInt8](repeating: 2, count: 1_000), on: chat) }
+    while pair.next(.a) != nil {}
+    var probes: [[UInt64]] = [[], [], []]
+    while pair.a.consecutiveProbeTimeouts < 2 {
+      pair.clock.advance(to: pair.a.deadline ?? pair.now)
+      pair.a.handleTimeout(now: pair.now)
+      while let packet = pair.next(.a) { probes[pair.a.consecutiveProbeTimeouts] += numbers(packet) }
+    }
+    #expect(!probes[1].contains(0), "\(probes)")
+    #expect(probes[2].contains(0), "\(probes)")
+  }
+
   /// Loss, duplication and reordering; small and large ones on all lanes, in order and not.
   @Test(arguments: 1...12 * soakFactor)
   func `every message arrives once, and ordered ones in order, whatever the path does`(seed: UInt64) throws {
