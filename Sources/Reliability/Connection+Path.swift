@@ -42,6 +42,7 @@ extension Connection {
     timeouts = 0
     probes = max(probes, unanswered > 0 ? 1 : 0)
     lossTime = nil
+    probeTimerBegin = now
     if oldIsDead {
       unansweredSince = unanswered > 0 ? now : nil
       lastAskedAt = now

@@ -76,7 +76,6 @@ extension Connection {
     forgetSettled(now: now)
     if arrival.asked {
       timeouts = 0
-      asks = 0
       probes = 0
       unansweredSince = unanswered > 0 ? now : nil
     }
@@ -385,9 +384,14 @@ extension Connection {
     if let lossTime { return lossTime }
     guard unanswered > 0 else { return nil }
     let timeout = path.rtt.probeTimeout(maximumAckDelay: maximumAckDelay)
+    // RFC 9002 §6.2.1 counts from the last packet that asks. What is sent steadily would so put it off until the window is
+    // full: it counts from what came last, and one timeout, at the latest.
+    var begin = probeTimerBegin
+    if timeouts == 0, let unansweredSince { begin = max(begin, unansweredSince.advanced(nanoseconds: timeout)) }
+    begin = min(begin, lastAskedAt)
     // Doubling ends at sixteen times, and between one and three seconds, so that a path that comes back is noticed.
     let longest = max(timeout, min(max(timeout << 4, 1_000_000_000), 3_000_000_000))
-    return lastAskedAt.advanced(nanoseconds: min(timeout << Int64(min(timeouts, 16)), longest))
+    return begin.advanced(nanoseconds: min(timeout << Int64(min(timeouts, 16)), longest))
   }
 
   mutating func recoveryTimeout(now: Instant) {
@@ -398,6 +402,7 @@ extension Connection {
       return
     }
     timeouts += 1
+    probeTimerBegin = now
     counters.probeTimeouts += 1
     probes = timeouts == 1 ? 1 : 2
     // It may have begun to drop marked packets. What was lost until now was perhaps lost with all others.

@@ -126,12 +126,7 @@ extension Connection {
     }
     if unanswered == 0 { unansweredSince = now }
     unanswered += 1
-    if now.nanoseconds(since: askedAt) > path.rtt.probeTimeout(maximumAckDelay: maximumAckDelay) {
-      asks += 1
-      askedAt = now
-    }
-    // A ping on the side does not put the probe timer off, or a peer that never answers would never be asked.
-    if packet.frame.kind != .none || probes > 0 || unanswered == 1 { lastAskedAt = now }
+    lastAskedAt = now
     if probes > 0 { probes -= 1 }
     path.pacer.sent(size, now: now)
     trimAt = now.advanced(nanoseconds: Self.quietTime)

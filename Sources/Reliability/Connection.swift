@@ -117,10 +117,8 @@ public struct Connection: ~Copyable {
   var unanswered = 0
   var unansweredSince: Instant?
   var lastAskedAt = Instant(nanoseconds: 0)
-  /// How often something was sent that asks for an acknowledgement, each time when the one before had had the time to be
-  /// answered; since the last acknowledgement.
-  var asks = 0
-  var askedAt = Instant(nanoseconds: .min)
+  /// When the probe timer ran out, or began anew on another path.
+  var probeTimerBegin = Instant(nanoseconds: .min)
   var largestAcked: UInt64 = 0
   var ackedNumbers = RangeSet()
   /// Packets below are acknowledged or lost.
@@ -310,23 +308,16 @@ public struct Connection: ~Copyable {
     return max(lastReceived, lastAskedAt) + idle / 2
   }
 
-  /// Only after a few probes went unanswered: a machine that slept must have had the chance to ask. New data that leaves
-  /// before a probe is due puts that off, time and again, so it counts as well.
-  private var vanishingAt: Instant? {
-    guard let since = unansweredSince else { return nil }
-    let vanishing = since + configuration.vanishedAfter
-    if timeouts >= 3 { return vanishing }
-    guard asks > 3 else { return nil }
-    return max(vanishing, askedAt.advanced(nanoseconds: path.rtt.probeTimeout(maximumAckDelay: maximumAckDelay)))
-  }
+  /// Only after a few probes went unanswered: a machine that slept must have had the chance to ask.
+  private var vanishingAt: Instant? { timeouts >= 3 ? unansweredSince.map { $0 + configuration.vanishedAfter } : nil }
 
   /// To be called before the first packet after a time in which nothing could be sent at all, for want of keys: that time
   /// says nothing against the peer.
   public mutating func resumed(now: Instant) {
     if unansweredSince != nil { unansweredSince = now }
     timeouts = 0
-    asks = 0
     lastAskedAt = now
+    probeTimerBegin = now
   }
 
   /// Does what is due at `now`. Harmless when nothing is.

@@ -197,6 +197,31 @@ import Testing
     #expect(!sender.statistics.usesECN)
   }
 
+  /// Small packets that leave faster than the probe timer runs out, and more slowly than the window fills.
+  @Test(arguments: [10, 50, 100, 200]) func `a steady trickle does not put the probes off`(every: Int) throws {
+    let sender = try Sender()
+    // The round trip is 50 ms.
+    for _ in 0..<20 {
+      try sender.sendOne()
+      sender.wait(50)
+      try sender.acknowledge(sender.last...sender.last)
+    }
+    let begin = sender.now
+    while sender.connection.consecutiveProbeTimeouts < 2, sender.now < begin + .seconds(20) {
+      try sender.sendOne()
+      sender.wait(every)
+    }
+    let took = sender.now.nanoseconds(since: begin) / 1_000_000
+    #expect(took <= 600, "\(took) ms")
+    while sender.connection.closeReason == nil, sender.now < begin + .seconds(60) {
+      try? sender.sendOne()
+      sender.wait(every)
+    }
+    #expect(sender.connection.closeReason == .timedOut)
+    let vanished = sender.now.nanoseconds(since: begin) / 1_000_000
+    #expect((14_900...16_000).contains(vanished), "\(vanished) ms")
+  }
+
   // RFC 9002 §6.2.4. A peer that has too many gaps takes nothing new.
   @Test func `a second probe brings what is oldest, whatever there is to send`() throws {
     let sender = try Sender()
