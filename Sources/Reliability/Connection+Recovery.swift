@@ -223,6 +223,8 @@ extension Connection {
     let delay = path.rtt.lossDelay
     let marked = path.marksECN
     var number = max(firstOpen, sent.base)
+    // The oldest of the packets that took another path and may still arrive: those of this path are not judged by them.
+    var oldestElsewhere: UInt64?
     var lastLost: Instant?
     var firstLost: UInt64 = 0
     var lastLostNumber: UInt64 = 0
@@ -241,8 +243,11 @@ extension Connection {
           isOfPath && largestAcked - number >= path.packetThreshold
             || now.nanoseconds(since: packet.sentAt) >= patience
         else {
-          lossTime = packet.sentAt.advanced(nanoseconds: patience)
-          break
+          lossTime = earliest(lossTime, packet.sentAt.advanced(nanoseconds: patience))
+          if isOfPath { break }
+          if oldestElsewhere == nil { oldestElsewhere = number }
+          number += 1
+          continue
         }
         lose(number, packet)
         if packet.asksForAck, isOfPath {
@@ -268,7 +273,7 @@ extension Connection {
       }
       number += 1
     }
-    firstOpen = number
+    firstOpen = oldestElsewhere ?? number
     // What was lost for its mark says nothing of congestion.
     guard let lastLost, path.marksECN == marked else { return }
     congested(.lost, sentAt: lastLost, now: now)

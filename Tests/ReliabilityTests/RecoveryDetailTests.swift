@@ -197,6 +197,22 @@ import Testing
     #expect(!sender.statistics.usesECN)
   }
 
+  @Test func `packets on their way over an old path do not hide a loss on the new one`() throws {
+    let sender = try Sender()
+    for _ in 0..<3 { try sender.sendOne() }
+    sender.connection.pathChanged(oldIsDead: false, roundTrip: .milliseconds(50), now: sender.now)
+    for _ in 0..<6 { try sender.sendOne() }
+    sender.wait(50)
+    try sender.acknowledge(5...8)
+    #expect(sender.statistics.packetsLost == 1)
+    // Those of the old path arrive after all, or are lost in their time.
+    try sender.acknowledge(1...2, 5...8)
+    #expect(sender.statistics.packetsLost == 1)
+    sender.wait(1_000)
+    #expect(sender.statistics.packetsLost >= 2)
+    #expect(sender.statistics.spuriousLosses == 0)
+  }
+
   /// Small packets that leave faster than the probe timer runs out, and more slowly than the window fills.
   @Test(arguments: [10, 50, 100, 200]) func `a steady trickle does not put the probes off`(every: Int) throws {
     let sender = try Sender()
