@@ -28,6 +28,8 @@ protocol CongestionController: Sendable {
   var recoveryStart: Instant? { get }
   /// Bytes per second, where the controller sets it and not the window; else `nil`.
   var pacingRate: Double? { get }
+  /// Nanoseconds that a window takes longer than the smoothed round trip, because acknowledgements come in batches.
+  var batchTime: Int64 { get }
 
   mutating func acknowledged(_ delivery: Delivery, rtt: RTTEstimator, now: Instant)
   /// A packet sent at `sent` was lost. Ignored when that event was already answered.
@@ -46,6 +48,7 @@ protocol CongestionController: Sendable {
 
 extension CongestionController {
   var pacingRate: Double? { nil }
+  var batchTime: Int64 { 0 }
   mutating func lost(_ loss: LossSample, now: Instant) {}
 }
 
@@ -74,6 +77,7 @@ struct Congestion: Sendable {
   private(set) var isSlowStart = true
   private(set) var recoveryStart: Instant?
   private(set) var pacingRate: Double?
+  private(set) var batchTime: Int64 = 0
   /// Whether packets are marked ECT(1), and the answer to marks is that of RFC 9331.
   let isScalable: Bool
 
@@ -95,6 +99,7 @@ struct Congestion: Sendable {
     isSlowStart = controller.isSlowStart
     recoveryStart = controller.recoveryStart
     pacingRate = controller.pacingRate
+    batchTime = controller.batchTime
   }
 
   /// How packets are to be spread over the round trip.
