@@ -14,8 +14,11 @@ struct Prague: CongestionController {
   /// After so many rounds without a mark CUBIC takes over.
   private static let patience: Int64 = 16
 
-  /// The queue that CUBIC's growth may make in a round trip of a path that has marked, in nanoseconds.
+  /// The queue that CUBIC's growth may make in a round trip of a path that has marked, in nanoseconds: what a marking queue
+  /// has above its step before the mark is known.
   static let mostQueue: Int64 = 4_000_000
+  /// A mark that ends CUBIC's growth sets the window to so much of what the path carries: the queue is gone a round later.
+  private static let drain = 31.0 / 32
 
   /// How long the window may return, in nanoseconds: as long as the controller of RFC 9332 takes to forget, by 0.15 per
   /// second, a probability of 1.
@@ -53,12 +56,16 @@ struct Prague: CongestionController {
   /// once: without this the same window would send faster while marks come.)
   private(set) var batchTime: Int64 = 0
   private var acknowledgedAt: Instant?
+  /// What the path carries, for marks that end a growth.
   private var rate = StartRate()
-  /// The first mark has ended slow start: until the window is there again, it grows as ``Cubic/returnGrowth`` says.
+  /// The first mark has ended slow start: while the window is below this, and until then, it grows as ``Cubic/returnGrowth``
+  /// says.
   private var returnsTo = 0.0
   private var returnEnd: Instant?
-  /// When that was: until a packet that was sent later arrives, marks tell of the queue that slow start has left.
+  /// A mark has ended the growth: until a packet that was sent after this arrives, marks and delays tell of the queue that is
+  /// left of it.
   private var settling: Instant?
+  /// The growth was slow start.
   private var endsStart = false
   /// The round after that sets α, whatever it was.
   private var setsAlpha = false
@@ -107,7 +114,7 @@ struct Prague: CongestionController {
         value = max(value * (1 - alpha / 2), smallest)
         before = nil
         if let delivered {
-          value = max(min(value, delivered * (isStarting ? 1 : 31 / 32)), smallest)
+          value = max(min(value, delivered * (isStarting ? 1 : Self.drain)), smallest)
           if isStarting {
             returnsTo = value
             returnEnd = now.advanced(nanoseconds: Self.returnTime)
@@ -161,7 +168,7 @@ struct Prague: CongestionController {
     if let last = acknowledgedAt, delivery.isLimited, rtt.smoothed > 0 {
       let gap = min(now.nanoseconds(since: last), rtt.smoothed / 8)
       // Weighted by its length: a time constant of eight round trips.
-      batchTime += (gap - batchTime) * gap / (8 * rtt.smoothed)
+      batchTime += Int64(Double(gap - batchTime) * Double(gap) / (8 * Double(rtt.smoothed)))
     }
     acknowledgedAt = now
   }
