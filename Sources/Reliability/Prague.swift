@@ -134,11 +134,11 @@ struct Prague: CongestionController {
     }
     guard delivery.isLimited, delivery.bytes > 0 else { return }
     let clean = delivery.ecnPackets == 0 ? 1 : 1 - Double(delivery.cePackets) / Double(delivery.ecnPackets)
+    if let returnEnd, now >= returnEnd { returnsTo = 0 }
     if value < returnsTo {
       value = min(value + Cubic.returnGrowth * Double(delivery.bytes) * clean, returnsTo)
       return
     }
-    if let end = returnEnd, now >= end { returnsTo = 0 }
     // One packet per round, as if the round trip were at least `leastRoundTrip`: it has fewer of the longer rounds, and
     // a smaller window in each. Marked packets do not count.
     let ratio = Double(min(rtt.smoothed, round)) / Double(round)

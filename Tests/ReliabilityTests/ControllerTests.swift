@@ -286,7 +286,8 @@ private struct Rounds<Controller: CongestionController> {
     var rounds = Rounds(Prague(packetSize: packet))
     rounds.run(9, roundTrip: 50)
     rounds.run(1, roundTrip: 50, marked: 0.5)
-    rounds.run(60, roundTrip: 50, marked: part)
+    // Until the window may no longer return to what slow start has shown.
+    rounds.run(160, roundTrip: 50, marked: part)
     #expect(abs(rounds.controller.alpha - part) < 0.03 + 0.1 * part, "\(rounds.controller.alpha)")
     let before = rounds.packets
     rounds.run(1, roundTrip: 50, marked: part)
@@ -329,7 +330,14 @@ private struct Rounds<Controller: CongestionController> {
     for marks in [0.0, 0.05] {
       var rounds = Rounds(Prague(packetSize: packet))
       rounds.run(4, roundTrip: 50)
-      if marks > 0 { rounds.run(1, roundTrip: 50, marked: marks) }
+      if marks > 0 {
+        rounds.run(1, roundTrip: 50, marked: marks)
+        // What ended slow start answers the losses of its round, too.
+        let reduced = rounds.packets
+        rounds.controller.lost(sentAt: rounds.now.advanced(nanoseconds: -50_000_000), now: rounds.now)
+        #expect(rounds.packets == reduced)
+        rounds.run(3, roundTrip: 50)
+      }
       let before = rounds.packets
       rounds.lose()
       rounds.lose()
