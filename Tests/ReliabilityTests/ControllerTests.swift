@@ -287,7 +287,7 @@ private struct Rounds<Controller: CongestionController> {
     rounds.run(9, roundTrip: 50)
     rounds.run(1, roundTrip: 50, marked: 0.5)
     // Until the window may no longer return to what slow start has shown.
-    rounds.run(160, roundTrip: 50, marked: part)
+    rounds.run(161, roundTrip: 50, marked: part)
     #expect(abs(rounds.controller.alpha - part) < 0.03 + 0.1 * part, "\(rounds.controller.alpha)")
     let before = rounds.packets
     rounds.run(1, roundTrip: 50, marked: part)
