@@ -220,7 +220,8 @@ private struct Rounds<Controller: CongestionController> {
     var slowdowns = 0
     var wasLow = false
     for _ in 0..<1_000 {
-      rounds.run(roundTrip: 100)
+      // With more than half of the delay that is aimed at, so that there is no room to grow fast.
+      rounds.run(roundTrip: 135)
       let isLow = rounds.packets < 50
       if isLow { low += 1 }
       if isLow, !wasLow { slowdowns += 1 }
@@ -228,6 +229,35 @@ private struct Rounds<Controller: CongestionController> {
     }
     #expect(slowdowns >= 5)
     #expect(low <= 100, "\(low)")
+  }
+
+  @Test func `where nothing has queued for three seconds the window grows by a 64th per round trip`() {
+    var rounds = settled()
+    var most = 1.0
+    for _ in 0..<60 {
+      let before = rounds.packets
+      rounds.run(roundTrip: 100)
+      if before > 100 { most = max(most, rounds.packets / before) }
+    }
+    #expect(abs(most - 1 - 1.0 / 64) < 0.004, "\(most)")
+  }
+
+  @Test func `a loss or mark at a lower delay sets the aim to a quarter of it`() {
+    for isMark in [false, true] {
+      var rounds = settled()
+      rounds.run(4, roundTrip: 140)
+      if isMark {
+        rounds.controller.marked(sentAt: rounds.now, now: rounds.now)
+      } else {
+        rounds.lose()
+      }
+      let before = rounds.packets
+      rounds.run(4, roundTrip: 109)
+      let below = rounds.packets
+      #expect(below > before)
+      rounds.run(4, roundTrip: 115)
+      #expect(rounds.packets < 0.8 * below)
+    }
   }
 
   // §4.1: above the target the window falls by itself × (delay ÷ target − 1) per round trip, by half at most.
