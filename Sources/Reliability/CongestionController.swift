@@ -26,6 +26,10 @@ protocol CongestionController: Sendable {
   var isSlowStart: Bool { get }
   /// Packets sent at or before this belong to a congestion event that was already answered (RFC 9002 §7.3.2).
   var recoveryStart: Instant? { get }
+  /// Bytes per second, where the controller sets it and not the window; else `nil`.
+  var pacingRate: Double? { get }
+  /// Nanoseconds that a window takes longer than the smoothed round trip, because acknowledgements come in batches.
+  var batchTime: Int64 { get }
 
   mutating func acknowledged(_ delivery: Delivery, rtt: RTTEstimator, now: Instant)
   /// A packet sent at `sent` was lost. Ignored when that event was already answered.
@@ -43,6 +47,8 @@ protocol CongestionController: Sendable {
 }
 
 extension CongestionController {
+  var pacingRate: Double? { nil }
+  var batchTime: Int64 { 0 }
   mutating func lost(_ loss: LossSample, now: Instant) {}
 }
 
@@ -61,54 +67,39 @@ public enum CongestionAlgorithm: Sendable, Equatable, CaseIterable {
   case bbr
 }
 
-/// The chosen controller, without an existential on the way of each packet. What is asked per packet is kept ready.
+/// The chosen controller, with what is asked per packet kept ready.
+///
+/// The existential is held by this value alone, so that a call changes the controller where it is: nothing is copied or
+/// allocated per acknowledgement.
 struct Congestion: Sendable {
-  private enum State: Sendable {
-    case newReno(NewReno)
-    case cubic(Cubic)
-    case ledbat(LEDBAT)
-    case prague(Prague)
-    case bbr(BBR)
-  }
-
-  private var state: State
+  private var controller: any CongestionController
   private(set) var window = 0
   private(set) var isSlowStart = true
   private(set) var recoveryStart: Instant?
-  /// Bytes per second, where the controller sets it and not the window.
   private(set) var pacingRate: Double?
+  private(set) var batchTime: Int64 = 0
   /// Whether packets are marked ECT(1), and the answer to marks is that of RFC 9331.
   let isScalable: Bool
 
   init(_ algorithm: CongestionAlgorithm, packetSize: Int) {
-    state =
+    controller =
       switch algorithm {
-      case .newReno: .newReno(NewReno(packetSize: packetSize))
-      case .cubic: .cubic(Cubic(packetSize: packetSize))
-      case .ledbat: .ledbat(LEDBAT(packetSize: packetSize))
-      case .prague: .prague(Prague(packetSize: packetSize))
-      case .bbr: .bbr(BBR(packetSize: packetSize))
+      case .newReno: NewReno(packetSize: packetSize)
+      case .cubic: Cubic(packetSize: packetSize)
+      case .ledbat: LEDBAT(packetSize: packetSize)
+      case .prague: Prague(packetSize: packetSize)
+      case .bbr: BBR(packetSize: packetSize)
       }
     isScalable = algorithm == .prague
     refresh()
   }
 
   private mutating func refresh() {
-    switch state {
-    case .newReno(let chosen): refresh(from: chosen)
-    case .cubic(let chosen): refresh(from: chosen)
-    case .ledbat(let chosen): refresh(from: chosen)
-    case .prague(let chosen): refresh(from: chosen)
-    case .bbr(let chosen):
-      refresh(from: chosen)
-      pacingRate = chosen.pacingRate
-    }
-  }
-
-  private mutating func refresh(from chosen: some CongestionController) {
-    window = chosen.window
-    isSlowStart = chosen.isSlowStart
-    recoveryStart = chosen.recoveryStart
+    window = controller.window
+    isSlowStart = controller.isSlowStart
+    recoveryStart = controller.recoveryStart
+    pacingRate = controller.pacingRate
+    batchTime = controller.batchTime
   }
 
   /// How packets are to be spread over the round trip.
@@ -117,135 +108,37 @@ struct Congestion: Sendable {
   }
 
   mutating func acknowledged(_ delivery: Delivery, rtt: RTTEstimator, now: Instant) {
-    switch state {
-    case .newReno(var chosen):
-      chosen.acknowledged(delivery, rtt: rtt, now: now)
-      state = .newReno(chosen)
-    case .cubic(var chosen):
-      chosen.acknowledged(delivery, rtt: rtt, now: now)
-      state = .cubic(chosen)
-    case .ledbat(var chosen):
-      chosen.acknowledged(delivery, rtt: rtt, now: now)
-      state = .ledbat(chosen)
-    case .prague(var chosen):
-      chosen.acknowledged(delivery, rtt: rtt, now: now)
-      state = .prague(chosen)
-    case .bbr(var chosen):
-      chosen.acknowledged(delivery, rtt: rtt, now: now)
-      state = .bbr(chosen)
-    }
+    controller.acknowledged(delivery, rtt: rtt, now: now)
     refresh()
   }
 
   mutating func lost(sentAt sent: Instant, now: Instant) {
-    switch state {
-    case .newReno(var chosen):
-      chosen.lost(sentAt: sent, now: now)
-      state = .newReno(chosen)
-    case .cubic(var chosen):
-      chosen.lost(sentAt: sent, now: now)
-      state = .cubic(chosen)
-    case .ledbat(var chosen):
-      chosen.lost(sentAt: sent, now: now)
-      state = .ledbat(chosen)
-    case .prague(var chosen):
-      chosen.lost(sentAt: sent, now: now)
-      state = .prague(chosen)
-    case .bbr(var chosen):
-      chosen.lost(sentAt: sent, now: now)
-      state = .bbr(chosen)
-    }
+    controller.lost(sentAt: sent, now: now)
     refresh()
   }
 
   mutating func lost(_ loss: LossSample, now: Instant) {
-    guard case .bbr(var chosen) = state else { return }
-    chosen.lost(loss, now: now)
-    state = .bbr(chosen)
+    controller.lost(loss, now: now)
     refresh()
   }
 
   mutating func marked(sentAt sent: Instant, now: Instant) {
-    switch state {
-    case .newReno(var chosen):
-      chosen.marked(sentAt: sent, now: now)
-      state = .newReno(chosen)
-    case .cubic(var chosen):
-      chosen.marked(sentAt: sent, now: now)
-      state = .cubic(chosen)
-    case .ledbat(var chosen):
-      chosen.marked(sentAt: sent, now: now)
-      state = .ledbat(chosen)
-    case .prague(var chosen):
-      chosen.marked(sentAt: sent, now: now)
-      state = .prague(chosen)
-    case .bbr(var chosen):
-      chosen.marked(sentAt: sent, now: now)
-      state = .bbr(chosen)
-    }
+    controller.marked(sentAt: sent, now: now)
     refresh()
   }
 
   mutating func persistentCongestion(now: Instant) {
-    switch state {
-    case .newReno(var chosen):
-      chosen.persistentCongestion(now: now)
-      state = .newReno(chosen)
-    case .cubic(var chosen):
-      chosen.persistentCongestion(now: now)
-      state = .cubic(chosen)
-    case .ledbat(var chosen):
-      chosen.persistentCongestion(now: now)
-      state = .ledbat(chosen)
-    case .prague(var chosen):
-      chosen.persistentCongestion(now: now)
-      state = .prague(chosen)
-    case .bbr(var chosen):
-      chosen.persistentCongestion(now: now)
-      state = .bbr(chosen)
-    }
+    controller.persistentCongestion(now: now)
     refresh()
   }
 
   mutating func undo() {
-    switch state {
-    case .newReno(var chosen):
-      chosen.undo()
-      state = .newReno(chosen)
-    case .cubic(var chosen):
-      chosen.undo()
-      state = .cubic(chosen)
-    case .ledbat(var chosen):
-      chosen.undo()
-      state = .ledbat(chosen)
-    case .prague(var chosen):
-      chosen.undo()
-      state = .prague(chosen)
-    case .bbr(var chosen):
-      chosen.undo()
-      state = .bbr(chosen)
-    }
+    controller.undo()
     refresh()
   }
 
   mutating func packetSizeChanged(to size: Int) {
-    switch state {
-    case .newReno(var chosen):
-      chosen.packetSizeChanged(to: size)
-      state = .newReno(chosen)
-    case .cubic(var chosen):
-      chosen.packetSizeChanged(to: size)
-      state = .cubic(chosen)
-    case .ledbat(var chosen):
-      chosen.packetSizeChanged(to: size)
-      state = .ledbat(chosen)
-    case .prague(var chosen):
-      chosen.packetSizeChanged(to: size)
-      state = .prague(chosen)
-    case .bbr(var chosen):
-      chosen.packetSizeChanged(to: size)
-      state = .bbr(chosen)
-    }
+    controller.packetSizeChanged(to: size)
     refresh()
   }
 }

@@ -35,6 +35,8 @@ struct Cubic: CongestionController {
   private var packetSize: Double
   private var hyStart = HyStart()
   private var startRate = StartRate()
+  /// The most that the window grows per round trip after slow start, as a part of itself (RFC 9438 §4.4).
+  var mostGrowth = 0.5
   /// The first mark has ended slow start. The queue that it has left is gone at once, but an AQM that integrates (RFC 9332,
   /// RFC 8033) goes on marking for a second or two: each of these marks is answered, and until this time the window may
   /// return, as in slow start but slower, to what the path was seen to carry.
@@ -52,10 +54,6 @@ struct Cubic: CongestionController {
   var window: Int { Int(values.window) }
   var isSlowStart: Bool { values.window < values.threshold }
   private var smallest: Double { 2 * packetSize }
-  /// Bytes that the path carries, while slow start has not ended.
-  func startDelivered(now: Instant) -> Double? {
-    values.threshold == .infinity ? startRate.delivered(now: now) : nil
-  }
 
   /// Goes on with a window that another controller has found, as after a reduction from `maximum` bytes.
   mutating func adopt(window: Double, maximum: Double, recoveryStart: Instant?) {
@@ -91,12 +89,12 @@ struct Cubic: CongestionController {
     values.friendly += alpha * packetSize * bytes / values.window
     let here = curve(at: elapsed)
     if here < values.friendly {
-      values.window = max(values.window, values.friendly)
+      values.window = max(values.window, min(values.friendly, values.window + mostGrowth * bytes))
       return
     }
-    // §4.4 and §4.5: move towards where the curve is one round trip from now, at most by half a window per round trip.
+    // §4.4 and §4.5: move towards where the curve is one round trip from now, within the limit.
     let ahead = curve(at: elapsed + Double(rtt.smoothed) / 1e9)
-    let target = min(max(ahead, values.window), 1.5 * values.window)
+    let target = min(max(ahead, values.window), (1 + mostGrowth) * values.window)
     values.window += (target - values.window) * bytes / values.window
   }
 

@@ -10,6 +10,11 @@ struct NewReno: CongestionController {
   /// Bytes acknowledged since the window last grew in congestion avoidance, or by a part of them in slow start.
   private var credit = 0
   private var before: (window: Int, threshold: Int)?
+  private var startRate = StartRate()
+  /// The first mark has ended slow start: until then the window may return to what the path was seen to carry, as CUBIC's
+  /// does.
+  private var returnEnd: Instant?
+  private var returnsTo = 0
 
   init(packetSize: Int) {
     self.packetSize = packetSize
@@ -21,9 +26,16 @@ struct NewReno: CongestionController {
 
   mutating func acknowledged(_ delivery: Delivery, rtt: RTTEstimator, now: Instant) {
     // Only for the initial slow start (RFC 9406 §4.3).
-    if threshold == .max, hyStart.acknowledged(delivery, now: now) { threshold = window }
+    if threshold == .max {
+      startRate.acknowledged(delivery, rtt: rtt, now: now)
+      if hyStart.acknowledged(delivery, now: now) { threshold = window }
+    }
     guard delivery.isLimited, delivery.bytes > 0 else { return }
     if isSlowStart {
+      if returnEnd != nil {
+        window = min(window + Int(Cubic.returnGrowth * Double(delivery.bytes)), threshold)
+        return
+      }
       window += delivery.bytes / (threshold == .max && hyStart.isConservative ? HyStart.conservativeDivisor : 1)
       return
     }
@@ -38,6 +50,7 @@ struct NewReno: CongestionController {
   mutating func lost(sentAt sent: Instant, now: Instant) {
     if let recoveryStart, sent <= recoveryStart { return }
     before = (window, threshold)
+    returnEnd = nil
     recoveryStart = now
     threshold = max(window / 2, smallest)
     window = threshold
@@ -45,15 +58,28 @@ struct NewReno: CongestionController {
   }
 
   mutating func marked(sentAt sent: Instant, now: Instant) {
+    if let recoveryStart, sent <= recoveryStart { return }
+    let isFirst = threshold == .max
+    let end = returnEnd
     lost(sentAt: sent, now: now)
     // What was marked will not turn out to have come.
-    if recoveryStart == now { before = nil }
+    before = nil
+    if isFirst, let delivered = startRate.delivered(now: now) {
+      window = max(min(window, Int(min(delivered, 1e15))), smallest)
+      threshold = window
+      returnsTo = window
+      returnEnd = now.advanced(nanoseconds: Cubic.returnTime)
+    } else if let end, now < end {
+      threshold = max(window, returnsTo)
+      returnEnd = end
+    }
   }
 
   mutating func persistentCongestion(now: Instant) {
     window = smallest
     recoveryStart = nil
     before = nil
+    returnEnd = nil
     credit = 0
   }
 

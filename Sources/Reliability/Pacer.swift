@@ -11,21 +11,25 @@ internal import MeshPrimitives
 struct Pacer: Sendable {
   /// How fast packets are sent, and how evenly.
   struct Pace: Sendable {
-    /// 64ths of a window per round trip.
+    /// 1,024ths of a window per round trip.
     var gain: Int64
     /// The length of a burst, in nanoseconds.
     var burst: Int64
     /// Packets that may leave together however long that takes.
     var leastPackets: Int
+    /// How much less than a round trip a window may take, in nanoseconds: where a window has a gap, so long is the queue
+    /// that the rest of it makes.
+    var lead = Int64.max
 
     /// As RFC 9002 §7.7 has it.
     static func usual(isSlowStart: Bool) -> Pace {
-      Pace(gain: isSlowStart ? 128 : 80, burst: 1_000_000, leastPackets: 2)
+      Pace(gain: isSlowStart ? 2_048 : 1_280, burst: 1_000_000, leastPackets: 2)
     }
     /// For queues that mark within a millisecond (RFC 9331 §4.3). In slow start the window grows almost as fast, and a queue
     /// begins when the window has nearly filled the path, and not at half of it.
     static func smooth(isSlowStart: Bool) -> Pace {
-      Pace(gain: isSlowStart ? 80 : 66, burst: 250_000, leastPackets: 1)
+      Pace(
+        gain: isSlowStart ? 1_280 : 1_056, burst: 250_000, leastPackets: 1, lead: isSlowStart ? .max : 1_000_000)
     }
   }
 
@@ -59,7 +63,8 @@ struct Pacer: Sendable {
     let window = Int64(max(window, packetSize))
     // RTT is at most minutes (2^38 ns), so 2^20 × RTT fits.
     let perMebibyte = (min(smoothedRTT, 1 << 40) << 20) / window
-    nanosecondsPerMebibyte = perMebibyte / pace.gain * 64 + perMebibyte % pace.gain * 64 / pace.gain
+    let gain = pace.lead < smoothedRTT ? min(pace.gain, 1_024 + 1_024 * pace.lead / smoothedRTT) : pace.gain
+    nanosecondsPerMebibyte = perMebibyte / gain * 1_024 + perMebibyte % gain * 1_024 / gain
     // Short paths have short queues: a sixteenth of the round trip, within reason.
     let length = max(min(pace.burst, smoothedRTT / 16), Self.shortestBurst)
     let perBurst = (length << 20) / max(nanosecondsPerMebibyte, 1)

@@ -125,12 +125,12 @@ struct PathState {
       let burst = max(min(1_000_000, rtt.smoothed / 16), 250_000)
       pacer.update(
         window: Int(min(rate, 1e12)), smoothedRTT: 1_000_000_000,
-        pace: Pacer.Pace(gain: 64, burst: burst, leastPackets: 2), packetSize: packetSize)
+        pace: Pacer.Pace(gain: 1_024, burst: burst, leastPackets: 2), packetSize: packetSize)
       return
     }
     pacer.update(
-      window: congestion.window, smoothedRTT: rtt.hasSample ? rtt.smoothed : 0, pace: congestion.pace,
-      packetSize: packetSize)
+      window: congestion.window, smoothedRTT: rtt.hasSample ? rtt.smoothed + congestion.batchTime : 0,
+      pace: congestion.pace, packetSize: packetSize)
   }
 
   /// A full packet has so many bytes from now on.

@@ -14,6 +14,16 @@ struct Prague: CongestionController {
   /// After so many rounds without a mark CUBIC takes over.
   private static let patience: Int64 = 16
 
+  /// The queue that CUBIC's growth may make in a round trip of a path that has marked, in nanoseconds: what a marking queue
+  /// has above its step before the mark is known.
+  static let mostQueue: Int64 = 4_000_000
+  /// A mark that ends CUBIC's growth sets the window to so much of what the path carries: the queue is gone a round later.
+  private static let drain = 31.0 / 32
+
+  /// How long the window may return, in nanoseconds: as long as the controller of RFC 9332 takes to forget, by 0.15 per
+  /// second, a probability of 1.
+  static let returnTime: Int64 = 7_000_000_000
+
   /// A queue for low latency marks before packets wait so long, on average.
   static let longestWait: Int64 = 4_000_000
 
@@ -42,10 +52,21 @@ struct Prague: CongestionController {
   /// keeps the window from growing.
   private var pacedSince: Instant?
   private var before: Double?
-  /// The first mark has ended slow start: until the window is there again, it grows as ``Cubic/returnGrowth`` says.
+  /// The time from one acknowledgement to the next, on average over some round trips. (A marked packet is acknowledged at
+  /// once: without this the same window would send faster while marks come.)
+  private(set) var batchTime: Int64 = 0
+  private var acknowledgedAt: Instant?
+  /// What the path carries, for marks that end a growth.
+  private var rate = StartRate()
+  /// The first mark has ended slow start: while the window is below this, and until then, it grows as ``Cubic/returnGrowth``
+  /// says.
   private var returnsTo = 0.0
-  /// When that was: until a packet that was sent later arrives, marks tell of the queue that slow start has left.
+  private var returnEnd: Instant?
+  /// A mark has ended the growth: until a packet that was sent after this arrives, marks and delays tell of the queue that is
+  /// left of it.
   private var settling: Instant?
+  /// The growth was slow start.
+  private var endsStart = false
   /// The round after that sets α, whatever it was.
   private var setsAlpha = false
 
@@ -62,16 +83,22 @@ struct Prague: CongestionController {
   mutating func acknowledged(_ delivery: Delivery, rtt: RTTEstimator, now: Instant) {
     let round = max(rtt.smoothed, Self.leastRoundTrip)
     observe(delivery, round: round, now: now)
+    measureBatch(delivery, rtt: rtt, now: now)
+    rate.acknowledged(delivery, rtt: rtt, now: now)
     if pacedSince == nil { pacedSince = now }
     if delivery.cePackets > 0, let sent = delivery.newestSentAt, let pacedSince, sent < pacedSince { return }
     if delivery.cePackets > 0 {
+      let isFirst = lastMarkAt == nil
       lastMarkAt = now
-      if !isSlowStart, rtt.smoothed - rtt.minimum > Self.longestWait, areMarksSparse {
+      if !isSlowStart, !isFirst, settling == nil,
+        min(rtt.smoothed, rtt.latestAdjusted) - rtt.minimum > Self.longestWait, areMarksSparse
+      {
         becomeClassic()
         cubic.marked(sentAt: delivery.newestSentAt ?? now, now: now)
         return cubic.acknowledged(delivery, rtt: rtt, now: now)
       }
-      let delivered = followsMarks ? nil : cubic.startDelivered(now: now)
+      let isStarting = isFirst && cubic.recoveryStart == nil
+      let delivered = followsMarks ? nil : carried(rtt, now: now)
       if !followsMarks {
         followsMarks = true
         value = Double(cubic.window)
@@ -87,22 +114,31 @@ struct Prague: CongestionController {
         value = max(value * (1 - alpha / 2), smallest)
         before = nil
         if let delivered {
-          value = max(min(value, delivered), smallest)
-          returnsTo = value
-          settling = now
+          value = max(min(value, delivered * (isStarting ? 1 : Self.drain)), smallest)
+          if isStarting {
+            returnsTo = value
+            returnEnd = now.advanced(nanoseconds: Self.returnTime)
+          }
+          settling = isStarting ? now.advanced(nanoseconds: round) : now
+          endsStart = isStarting
+          // So much answers a loss of the same round, too.
+          if value <= markedWindow * Cubic.decrease { lossAt = now }
         }
       }
     } else if followsMarks, let last = lastMarkAt, now.nanoseconds(since: last) > Self.patience * round {
       becomeClassic()
     }
-    guard followsMarks else { return cubic.acknowledged(delivery, rtt: rtt, now: now) }
+    guard followsMarks else {
+      if lastMarkAt != nil { cubic.mostGrowth = min(Double(Self.mostQueue) / Double(round), 0.5) }
+      return cubic.acknowledged(delivery, rtt: rtt, now: now)
+    }
     guard delivery.isLimited, delivery.bytes > 0 else { return }
     let clean = delivery.ecnPackets == 0 ? 1 : 1 - Double(delivery.cePackets) / Double(delivery.ecnPackets)
+    if let returnEnd, now >= returnEnd { returnsTo = 0 }
     if value < returnsTo {
       value = min(value + Cubic.returnGrowth * Double(delivery.bytes) * clean, returnsTo)
       return
     }
-    returnsTo = 0
     // One packet per round, as if the round trip were at least `leastRoundTrip`: it has fewer of the longer rounds, and
     // a smaller window in each. Marked packets do not count.
     let ratio = Double(min(rtt.smoothed, round)) / Double(round)
@@ -121,12 +157,29 @@ struct Prague: CongestionController {
     cubic.adopt(window: value, maximum: markedWindow, recoveryStart: answered)
   }
 
+  /// The window that fills the path and no queue, in bytes.
+  private func carried(_ rtt: RTTEstimator, now: Instant) -> Double? {
+    guard let delivered = rate.delivered(now: now), rtt.minimum > 0 else { return nil }
+    return delivered * (1 + Double(batchTime) / Double(rtt.minimum))
+  }
+
+  private mutating func measureBatch(_ delivery: Delivery, rtt: RTTEstimator, now: Instant) {
+    guard delivery.bytes > 0 else { return }
+    if let last = acknowledgedAt, delivery.isLimited, rtt.smoothed > 0 {
+      let gap = min(now.nanoseconds(since: last), rtt.smoothed / 8)
+      // Weighted by its length: a time constant of eight round trips.
+      batchTime += Int64(Double(gap - batchTime) * Double(gap) / (8 * Double(rtt.smoothed)))
+    }
+    acknowledgedAt = now
+  }
+
   private mutating func observe(_ delivery: Delivery, round: Int64, now: Instant) {
     if let since = settling, let sent = delivery.newestSentAt, sent > since {
       settling = nil
-      setsAlpha = true
+      setsAlpha = endsStart
       roundStart = nil
       (roundPackets, roundMarks) = (0, 0)
+      (lastPackets, lastMarks) = (0, 0)
     }
     roundPackets &+= delivery.ecnPackets
     roundMarks &+= delivery.cePackets
@@ -150,8 +203,8 @@ struct Prague: CongestionController {
     if let lossAt, sent <= lossAt { return }
     before = value
     lossAt = now
+    markedWindow = value
     value = max(value * Cubic.decrease, smallest)
-    returnsTo = 0
   }
 
   mutating func marked(sentAt sent: Instant, now: Instant) {}

@@ -1,7 +1,7 @@
 internal import MeshPrimitives
 
-/// How much a path carries in its least round trip, as the last rounds of slow start have shown: what a window is to be when
-/// the first mark tells that slow start has gone too far. By then it is two or three times that.
+/// How much a path carries in its least round trip, as the last rounds have shown: what a window is to be when the first mark
+/// tells that slow start, or another growth, has gone too far. At the end of slow start it is two or three times that.
 struct StartRate: Sendable {
   private var roundStart: Instant?
   /// Bytes of the round before, and its length in nanoseconds.

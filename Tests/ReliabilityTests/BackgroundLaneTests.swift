@@ -30,7 +30,8 @@ import Testing
     let dumbbell = dumbbell([[(.background, .zero, Self.always)]], bottleneck(discipline: discipline))
     dumbbell.run(until: .seconds(30))
     let share = dumbbell.share(dumbbell.flows[0], from: .seconds(10), to: .seconds(30))
-    #expect(share > 0.7, "\(share)")
+    // Marks may be of others: it goes below a managed queue.
+    #expect(share > (discipline == .dropTail ? 0.7 : 0.6), "\(share)")
   }
 
   @Test func `it yields within two seconds to CUBIC of another connection`() {

@@ -220,7 +220,8 @@ private struct Rounds<Controller: CongestionController> {
     var slowdowns = 0
     var wasLow = false
     for _ in 0..<1_000 {
-      rounds.run(roundTrip: 100)
+      // With more than half of the delay that is aimed at, so that there is no room to grow fast.
+      rounds.run(roundTrip: 135)
       let isLow = rounds.packets < 50
       if isLow { low += 1 }
       if isLow, !wasLow { slowdowns += 1 }
@@ -228,6 +229,35 @@ private struct Rounds<Controller: CongestionController> {
     }
     #expect(slowdowns >= 5)
     #expect(low <= 100, "\(low)")
+  }
+
+  @Test func `where nothing has queued for three seconds the window grows by a 64th per round trip`() {
+    var rounds = settled()
+    var most = 1.0
+    for _ in 0..<60 {
+      let before = rounds.packets
+      rounds.run(roundTrip: 100)
+      if before > 100 { most = max(most, rounds.packets / before) }
+    }
+    #expect(abs(most - 1 - 1.0 / 64) < 0.004, "\(most)")
+  }
+
+  @Test func `a loss or mark at a lower delay sets the aim to a quarter of it`() {
+    for isMark in [false, true] {
+      var rounds = settled()
+      rounds.run(4, roundTrip: 140)
+      if isMark {
+        rounds.controller.marked(sentAt: rounds.now, now: rounds.now)
+      } else {
+        rounds.lose()
+      }
+      let before = rounds.packets
+      rounds.run(4, roundTrip: 109)
+      let below = rounds.packets
+      #expect(below > before)
+      rounds.run(4, roundTrip: 115)
+      #expect(rounds.packets < 0.8 * below)
+    }
   }
 
   // §4.1: above the target the window falls by itself × (delay ÷ target − 1) per round trip, by half at most.
@@ -286,7 +316,8 @@ private struct Rounds<Controller: CongestionController> {
     var rounds = Rounds(Prague(packetSize: packet))
     rounds.run(9, roundTrip: 50)
     rounds.run(1, roundTrip: 50, marked: 0.5)
-    rounds.run(60, roundTrip: 50, marked: part)
+    // Until the window may no longer return to what slow start has shown.
+    rounds.run(161, roundTrip: 50, marked: part)
     #expect(abs(rounds.controller.alpha - part) < 0.03 + 0.1 * part, "\(rounds.controller.alpha)")
     let before = rounds.packets
     rounds.run(1, roundTrip: 50, marked: part)
@@ -329,7 +360,14 @@ private struct Rounds<Controller: CongestionController> {
     for marks in [0.0, 0.05] {
       var rounds = Rounds(Prague(packetSize: packet))
       rounds.run(4, roundTrip: 50)
-      if marks > 0 { rounds.run(1, roundTrip: 50, marked: marks) }
+      if marks > 0 {
+        rounds.run(1, roundTrip: 50, marked: marks)
+        // What ended slow start answers the losses of its round, too.
+        let reduced = rounds.packets
+        rounds.controller.lost(sentAt: rounds.now.advanced(nanoseconds: -50_000_000), now: rounds.now)
+        #expect(rounds.packets == reduced)
+        rounds.run(3, roundTrip: 50)
+      }
       let before = rounds.packets
       rounds.lose()
       rounds.lose()
