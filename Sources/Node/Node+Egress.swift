@@ -77,6 +77,8 @@ extension Node {
     }
     guard segments > 0 else { return nil }
     // The outer header says what the inner one says (RFC 6040 §4.1).
-    return Burst(destination: destination, segmentSize: min(size, output.byteCount), ecn: ecn)
+    return Burst(
+      destination: destination, source: localAddresses.source(for: destination),
+      segmentSize: min(size, output.byteCount), ecn: ecn)
   }
 }

@@ -184,6 +184,11 @@ extension Node {
       for index in peer.paths.indices { peer.paths[index].check(now: now) }
       markReady(peer)
     }
+    if let timeouts = peer.connection?.machine.consecutiveProbeTimeouts, timeouts >= 2, let address = peer.activeAddress
+    {
+      // The interface that it went out by may be gone.
+      localAddresses.forget(address)
+    }
   }
 
   /// Takes the path that is best now, if that is not the one in use.

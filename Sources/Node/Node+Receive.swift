@@ -10,18 +10,23 @@ extension Node {
   /// - Parameters:
   ///   - datagram: the UDP payload; undefined afterwards.
   ///   - source: where it came from.
+  ///   - local: the address of this machine that it came to; `nil`: unknown.
   ///   - ecn: the ECN bits of its IP header.
   public mutating func handle(
-    _ datagram: inout MutableRawSpan, from source: SocketAddress, ecn: ECN, now: Instant
+    _ datagram: inout MutableRawSpan, from source: SocketAddress, to local: IPAddress? = nil, ecn: ECN, now: Instant
   ) {
     switch DatagramKind(datagram.bytes) {
     case .stun: drops.count(.unexpectedSTUN)
     case .unknown: drops.count(.unknownDatagram)
     case .wireGuard:
       switch device.handle(&datagram, from: source, now: now) {
-      case .dropped, .queued: break
-      case .keepalive: pumpDevice(now: now)
+      case .dropped: break
+      case .queued: if let local { localAddresses.suggest(source, at: local) }
+      case .keepalive:
+        if let local { localAddresses.confirm(source, at: local) }
+        pumpDevice(now: now)
       case .data(let id, let payload):
+        if let local { localAddresses.confirm(source, at: local) }
         // Events first: this packet may have confirmed the session that it came on.
         pumpDevice(now: now)
         guard let peer = self[id] else { return }
@@ -36,7 +41,8 @@ extension Node {
   /// one source and with one mark.
   /// - Parameter segmentSize: 0: all of `run` is one datagram, which may be empty.
   public mutating func handle(
-    _ run: inout MutableRawSpan, segmentSize: Int, from source: SocketAddress, ecn: ECN, now: Instant
+    _ run: inout MutableRawSpan, segmentSize: Int, from source: SocketAddress, to local: IPAddress? = nil, ecn: ECN,
+    now: Instant
   ) {
     let segmentSize = segmentSize > 0 ? segmentSize : max(1, run.byteCount)
     var start = 0
@@ -48,6 +54,7 @@ extension Node {
         pumpDevice(now: now)
         if !device.opened.isEmpty, let peer = self[id] {
           // Only what was authenticated counts.
+          if let local { localAddresses.confirm(source, at: local) }
           let authentic = device.opened.reduce(0) { $0 + $1.count + WireGuard.transportOverhead }
           received(authentic, from: source, of: peer, now: now)
           for index in 0..<device.opened.count {
@@ -59,7 +66,7 @@ extension Node {
       } else {
         let size = min(segmentSize, rest.byteCount)
         var datagram = rest._mutatingExtracting(0..<size)
-        handle(&datagram, from: source, ecn: ecn, now: now)
+        handle(&datagram, from: source, to: local, ecn: ecn, now: now)
         start += size
       }
     } while start < run.byteCount

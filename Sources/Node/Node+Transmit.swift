@@ -8,6 +8,8 @@ internal import MeshSession
 public struct Burst: Equatable, Sendable {
   /// Where all of them go.
   public let destination: SocketAddress
+  /// The address of this machine that they come from; `nil`: any.
+  public let source: IPAddress?
   /// Bytes of each datagram; the last one may be shorter.
   public let segmentSize: Int
   /// The ECN bits to send them with.
@@ -38,6 +40,9 @@ extension Node {
       pumpConnection(of: peer, now: now)
     }
   }
+
+  /// The kernel has refused to send from an address that this machine had: from now on it chooses, until packets come.
+  public mutating func forgetLocalAddresses() { localAddresses.forgetAll() }
 
   /// Fires what is due at `now`. Then drain ``nextTransmit(into:now:wall:)`` and ``nextEvent()``.
   public mutating func handleTimeout(now: Instant) {
@@ -105,7 +110,11 @@ extension Node {
   private mutating func nextFromDevice(into output: inout OutputRawSpan, now: Instant, wall: TAI64N) -> Burst? {
     while let transmit = device.nextTransmit(into: &output, now: now, wall: wall) {
       if let destination = transmit.destination {
-        return Burst(destination: destination, segmentSize: output.byteCount, ecn: .notECT)
+        let isInitiation = output.byteCount == WireGuard.initiationSize && output.bytes.byte(at: 0) == 1
+        let source =
+          isInitiation
+          ? localAddresses.sourceOfInitiation(to: destination) : localAddresses.source(for: destination)
+        return Burst(destination: destination, source: source, segmentSize: output.byteCount, ecn: .notECT)
       }
       // Nobody knows where the peer is.
       output.removeAll()
@@ -191,7 +200,8 @@ extension Node {
       return nil
     }
     return Burst(
-      destination: destination, segmentSize: min(size, output.byteCount), ecn: connection.machine.outgoingECN)
+      destination: destination, source: localAddresses.source(for: destination),
+      segmentSize: min(size, output.byteCount), ecn: connection.machine.outgoingECN)
   }
 
   /// Appends one packet of at most `size` bytes, to be sealed, and returns its size; 0 when the connection has nothing to

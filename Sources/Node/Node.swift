@@ -66,6 +66,7 @@ public struct Node: ~Copyable {
   /// Bytes of the longest datagram that ``nextTransmit(into:now:wall:)`` may write next: it grows as paths turn out to
   /// carry more.
   public internal(set) var longestPacket: Int
+  var localAddresses = LocalAddresses()
   /// Bytes that the buffer has which is being filled.
   var transmitRoom = 0
   /// Echo requests answered.

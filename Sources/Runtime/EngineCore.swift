@@ -45,6 +45,8 @@ final class EngineCore {
 
   private var drained: [UInt64] = []
   private var isSocketBlocked = false
+  /// Datagrams that the kernel would not send for their addresses, as far as the node knows.
+  private var badAddresses: UInt64 = 0
   private(set) var isStopping = false
   private var handshakeCredit: Int64 = 0
   private var clocks: (monotonic: Instant, wall: Instant)
@@ -126,7 +128,8 @@ final class EngineCore {
       guard socket.receive(into: &received) > 0 else { break }
       gotData = true
       received.forEachMessage { message, run in
-        node.handle(&run, segmentSize: message.segmentSize, from: message.source, ecn: message.ecn, now: now)
+        node.handle(
+          &run, segmentSize: message.segmentSize, from: message.source, to: message.local, ecn: message.ecn, now: now)
       }
     }
     return gotData
@@ -142,7 +145,9 @@ final class EngineCore {
       let added = outgoing.append(reserving: node.longestPacket) { output in
         guard let burst = node.nextTransmit(into: &output, now: now, wall: time) else { return nil }
         let isSeveral = output.byteCount > burst.segmentSize
-        return Transmit(to: burst.destination, ecn: burst.ecn, segmentSize: isSeveral ? burst.segmentSize : nil)
+        return Transmit(
+          to: burst.destination, from: burst.source, ecn: burst.ecn,
+          segmentSize: isSeveral ? burst.segmentSize : nil)
       }
       switch added {
       case .added: continue
@@ -155,7 +160,12 @@ final class EngineCore {
 
   /// `false` when the socket takes no more now.
   private func flush() -> Bool {
-    guard socket.flush(&outgoing) == .blocked else { return true }
+    let outcome = socket.flush(&outgoing)
+    if socket.counters.badAddress != badAddresses {
+      badAddresses = socket.counters.badAddress
+      node.forgetLocalAddresses()
+    }
+    guard outcome == .blocked else { return true }
     isSocketBlocked = true
     try? poller.update(socket.descriptor, token: Self.socketToken, interest: [.readable, .writable])
     return false

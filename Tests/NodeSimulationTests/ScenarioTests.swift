@@ -18,6 +18,7 @@ import Testing
         access 3,5 up rate 1M
         access 4 down rate 2M delay 5ms
         nat 1-2 symmetric timeout 20s cgnat
+        second 0,5 ipv6 delay 50ms
         messages 300B every 250ms as unordered
         congestion newreno
         keepalive 15s
@@ -35,6 +36,8 @@ import Testing
         at 27s link loss 5%
         at 28s path 0 > 1 loss 100%
         at 29s silence
+        at 30s cut 0 second
+        at 31s mend 0 second
         """)
     #expect(scenario.name == "Two homes" && scenario.seed == 7 && scenario.duration == .seconds(90))
     #expect(scenario.topology == Topology(.random, nodes: 6, degree: 3))
@@ -55,6 +58,10 @@ import Testing
     link.discipline = .coDel()
     link.bleaching = .clearsCE
     #expect(scenario.conditions == link)
+    var second = link
+    second.delay = .milliseconds(50)
+    #expect(scenario.secondWays == [0, 5].map { Scenario.SecondWay(of: $0, isIPv6: true, second) })
+    #expect(scenario.events.suffix(2).map(\.action) == [.cut(0, .second), .mend(0, .second)])
     link.loss = 0.1
     #expect(scenario.paths[0] == Scenario.Path(from: 0, to: 1, link) && scenario.paths.count == 3)
     #expect(scenario.paths[2].sender == 2 && scenario.paths[2].conditions.rate == nil)
@@ -64,7 +71,7 @@ import Testing
     #expect(scenario.messages?.size == 300 && scenario.messages?.carrier == .unordered)
     #expect(scenario.congestion == .newReno && scenario.keepalive == .seconds(15) && scenario.hasAttacker)
     #expect(scenario.recovery == .seconds(45))
-    #expect(scenario.events.count == 14 && scenario.lastFault == .seconds(28))
+    #expect(scenario.events.count == 16 && scenario.lastFault == .seconds(31))
     #expect(scenario.events[0] == Scenario.Event(at: .zero, .skew(1, -200)))
     #expect(scenario.events[1] == Scenario.Event(at: .zero, .wall(1, -3_600_000_000_000)))
     #expect(scenario.events[2] == Scenario.Event(at: .seconds(10), .partition([0, 1, 2])))

@@ -162,6 +162,25 @@ import Testing
     _ = await serving.result
   }
 
+  /// The kernel would choose 127.0.0.1.
+  @Test func `answers come from the address that was asked`() async throws {
+    let (left, right) = (Identity.generate(), Identity.generate())
+    let server = try await Mesh(identity: right, peers: [Peer(left.publicKey)])
+    let client = try await Mesh(
+      identity: left, peers: [Peer(right.publicKey, at: "127.0.0.2:\(server.port)")])
+    let serving = Self.serveEcho(server)
+    let stream = try await client.open("echo", at: right.publicKey)
+    try await stream.write([1, 2, 3])
+    #expect(try await stream.read() == [1, 2, 3])
+    let asked = SocketAddress(IPAddress("127.0.0.2")!, port: server.port)
+    #expect(try await client.ping(right.publicKey).path == .direct(asked))
+    let peer = try #require(try await client.status().peers.first)
+    #expect(peer.endpoint == asked.description && peer.paths == [asked.description])
+    await client.close()
+    await server.close()
+    _ = await serving.result
+  }
+
   @Test func `a ping tells the path`() async throws {
     let (client, server) = try await Self.pair()
     let pong = try await client.ping(server.publicKey)

@@ -11,6 +11,8 @@ public struct Violation: Error, Equatable, Sendable, CustomStringConvertible {
     case misdelivered
     /// Nothing moves although nothing is in the way.
     case stalled
+    /// A connection ended although a way between its ends was open.
+    case vanished
     /// A deadline that stays in the past.
     case spinning
     /// More memory, or more entries of a table, than the cap.

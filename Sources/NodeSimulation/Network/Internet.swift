@@ -82,6 +82,9 @@ struct Internet {
     return Route(sender: UInt32(sender), realm: UInt32(realm), source: source, destination: destination)
   }
 
+  /// The host that has this address on the internet itself.
+  func owner(_ address: IPAddress) -> Int? { realms[0].hosts[address] }
+
   /// The host at the end of a route, or the one that stands for those behind the NAT there.
   func owner(_ route: Route) -> Int? {
     let realm = realms[Int(route.realm)]

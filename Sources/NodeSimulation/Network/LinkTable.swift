@@ -5,7 +5,8 @@ internal import MeshSimulation
 struct LinkTable {
   enum Stage {
     case uplink
-    case path(from: Int, to: Int)
+    /// `way`: 0 between the first addresses; bit 0: from the second one, bit 1: to the second one.
+    case path(from: Int, to: Int, way: Int = 0)
     case downlink
     /// What an attacker sends.
     case attack
@@ -38,6 +39,15 @@ struct LinkTable {
     return link
   }
 
+  /// A path from or to a second address; `conditions` count when it is new.
+  mutating func path(from: Int, to: Int, way: Int, _ conditions: LinkConditions?) -> Int {
+    let key = Self.key(from, to) | UInt64(way) << 28
+    if let known = paths[key] { return known }
+    let link = add(conditions ?? self.conditions, .path(from: from, to: to, way: way), key: key)
+    paths[key] = link
+    return link
+  }
+
   mutating func set(_ conditions: LinkConditions, from: Int, to: Int) {
     overrides[Self.key(from, to)] = conditions
     if let link = paths[Self.key(from, to)] { links[link].conditions = conditions }
@@ -47,7 +57,7 @@ struct LinkTable {
   mutating func setAll(_ conditions: LinkConditions) {
     self.conditions = conditions
     for link in links.indices {
-      guard case .path(let from, let to) = stages[link], overrides[Self.key(from, to)] == nil else { continue }
+      guard case .path(let from, let to, 0) = stages[link], overrides[Self.key(from, to)] == nil else { continue }
       links[link].conditions = conditions
     }
   }
@@ -86,7 +96,7 @@ struct LinkTable {
   /// Packets that each path has carried, in the order in which the paths were first used.
   var used: [(from: Int, to: Int, packets: Int)] {
     links.indices.compactMap { link in
-      guard case .path(let from, let to) = stages[link] else { return nil }
+      guard case .path(let from, let to, _) = stages[link] else { return nil }
       return (from, to, links[link].counts.sent)
     }
   }

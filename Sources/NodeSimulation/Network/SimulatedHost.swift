@@ -14,9 +14,11 @@ final class SimulatedHost {
   var node: Node
   var state = State.up
   var clock: HostClock
-  /// Where it is inside its realm, and whether others reach it there.
-  var address: SocketAddress
+  /// Its addresses: one, or two.
+  var ways: [HostWay]
   var realm: Int
+  /// When it last crashed, started, slept, woke up or moved.
+  var disturbedAt = Instant(nanoseconds: .min)
   var moves = 0
   var restarts = 0
   var sleptSince: Instant?
@@ -50,9 +52,15 @@ final class SimulatedHost {
     publicKey = node.publicKey
     self.node = node
     self.clock = clock
-    self.address = address
+    ways = [HostWay(address: address, since: Instant(nanoseconds: .min))]
     self.realm = realm
   }
+
+  /// The first of its addresses.
+  var address: SocketAddress { ways[0].address }
+
+  /// The way with this address.
+  func way(at address: SocketAddress) -> Int? { ways.firstIndex { $0.address.address == address.address } }
 
   var isBehindNAT: Bool { realm > 0 }
 
@@ -75,6 +83,8 @@ struct Conversation {
   /// Whether this side is the one that dials first.
   let dials: Bool
   var isConnected = false
+  /// When that began.
+  var connectedAt = Instant(nanoseconds: .min)
   /// When it dials again; `.distantFuture`: there is nothing to do.
   var dialAt = Instant.distantFuture
   var failures = 0

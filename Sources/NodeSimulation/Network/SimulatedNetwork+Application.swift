@@ -54,6 +54,7 @@ extension SimulatedNetwork {
   private func connected(_ id: PeerID, at host: SimulatedHost) {
     guard let index = host.conversation(of: id) else { return }
     host.conversations[index].isConnected = true
+    host.conversations[index].connectedAt = now
     host.conversations[index].failures = 0
     host.conversations[index].dialAt = .distantFuture
     updateDue(host)
@@ -62,6 +63,7 @@ extension SimulatedNetwork {
     let transfers = host.conversations[index].transfers
     host.conversations[index].transfers = []
     for bytes in transfers { beginTransfer(bytes, index, of: host) }
+    tellWays(index, of: host)
   }
 
   private func disconnected(_ id: PeerID, _ reason: DisconnectReason, at host: SimulatedHost) {
@@ -69,6 +71,7 @@ extension SimulatedNetwork {
     counts.disconnects += 1
     let other = host.conversations[index].other
     note("disconnected", host: host.index, other: other)
+    if reason == .closed(.timedOut) { checkVanished(index, of: host) }
     host.conversations[index].isConnected = false
     breakFlows(at: host, with: other)
     // Whoever dials does so soon; the other side only if that takes long.

@@ -10,23 +10,29 @@ extension SimulatedNetwork {
     var start = 0
     while start < bytes.byteCount {
       let end = min(start + burst.segmentSize, bytes.byteCount)
-      send(bytes.extracting(start..<end), to: burst.destination, ecn: burst.ecn, of: host)
+      send(bytes.extracting(start..<end), to: burst.destination, from: burst.source, ecn: burst.ecn, of: host)
       start = end
     }
   }
 
-  private func send(_ bytes: RawSpan, to destination: SocketAddress, ecn: ECN, of host: SimulatedHost) {
+  private func send(
+    _ bytes: RawSpan, to destination: SocketAddress, from source: IPAddress?, ecn: ECN, of host: SimulatedHost
+  ) {
     counts.datagramsSent &+= 1
     counts.bytesSent &+= UInt64(bytes.byteCount)
     if attacker != nil, Attacker.isForged(destination.address) { charge(bytes.byteCount, to: destination, of: host) }
+    guard let way = host.isBehindNAT ? 0 : way(of: host, to: destination, from: source) else {
+      return trace(.unroutable, from: host.index, to: -1, bytes, ecn)
+    }
     guard
       let route = internet.leave(
-        host.realm, sender: host.index, source: host.address, destination: destination, now: now),
+        host.realm, sender: host.index, source: host.ways[way].address, destination: destination, now: now),
       let owner = internet.owner(route)
     else { return trace(.unroutable, from: host.index, to: -1, bytes, ecn) }
     guard hosts[owner].side == host.side else { return trace(.partitioned, from: host.index, to: owner, bytes, ecn) }
     trace(.sent, from: host.index, to: owner, bytes, ecn)
-    let link = links.uplink(of: host.index) ?? links.path(from: host.index, to: owner)
+    let uplink = way == 0 ? links.uplink(of: host.index) : nil
+    let link = uplink ?? path(of: route, to: owner)
     put(bytes, ecn, tag: number(route), on: link, from: host.index, to: owner)
   }
 
@@ -63,11 +69,11 @@ extension SimulatedNetwork {
       switch links.stages[link] {
       case .uplink:
         guard let owner = internet.owner(route) else { continue }
-        let path = links.path(from: Int(route.sender), to: owner)
+        let path = path(of: route, to: owner)
         put(arrival.bytes.bytes, arrival.ecn, tag: arrival.tag, on: path, from: Int(route.sender), to: owner)
         continue
-      case .path(_, let owner):
-        if let downlink = links.downlink(of: owner) {
+      case .path(_, let owner, let way):
+        if way < 2, let downlink = links.downlink(of: owner) {
           put(arrival.bytes.bytes, arrival.ecn, tag: arrival.tag, on: downlink, from: Int(route.sender), to: owner)
           continue
         }
@@ -90,7 +96,7 @@ extension SimulatedNetwork {
   private func deliver(_ arrival: Link.Arrival, by route: Internet.Route) -> SimulatedHost? {
     let isForged = route.sender == .max
     let sender = isForged ? -1 : Int(route.sender)
-    guard let (index, _) = internet.enter(route, now: now) else {
+    guard let (index, destination) = internet.enter(route, now: now) else {
       trace(.filtered, from: sender, to: -1, arrival.bytes.bytes, arrival.ecn)
       return nil
     }
@@ -103,6 +109,10 @@ extension SimulatedNetwork {
       trace(.nobody, from: sender, to: index, arrival.bytes.bytes, arrival.ecn)
       return nil
     }
+    if let way = host.way(at: route.destination), host.ways[way].isCut {
+      trace(.nobody, from: sender, to: index, arrival.bytes.bytes, arrival.ecn)
+      return nil
+    }
     trace(isForged ? .forged : .arrived, from: sender, to: index, arrival.bytes.bytes, arrival.ecn)
     counts.datagramsArrived &+= 1
     if isForged {
@@ -112,7 +122,8 @@ extension SimulatedNetwork {
     }
     var bytes = arrival.bytes
     var datagram = bytes.mutableBytes
-    host.node.handle(&datagram, from: route.source, ecn: arrival.ecn, now: host.clock.local(now))
+    let local = host.ways.count > 1 ? destination.address : nil
+    host.node.handle(&datagram, from: route.source, to: local, ecn: arrival.ecn, now: host.clock.local(now))
     return host
   }
 

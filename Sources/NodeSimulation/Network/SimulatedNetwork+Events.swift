@@ -5,6 +5,7 @@ internal import MeshSimulation
 // What befalls hosts and network.
 extension SimulatedNetwork {
   func perform(_ action: Scenario.Action) {
+    disturb(action)
     switch action {
     case .crash(let host): crash(hosts[host])
     case .restart(let host): restart(hosts[host])
@@ -30,6 +31,17 @@ extension SimulatedNetwork {
     case .transfer(let sender, let receiver, let bytes): transfer(bytes, from: hosts[sender], to: receiver)
     case .silence: isSilent = true
     case .speak: isSilent = false
+    case .cut(let host, let way): setCut(true, way, of: hosts[host])
+    case .mend(let host, let way): setCut(false, way, of: hosts[host])
+    }
+  }
+
+  private func disturb(_ action: Scenario.Action) {
+    switch action {
+    case .crash(let host), .restart(let host), .sleep(let host), .wake(let host), .move(let host):
+      hosts[host].disturbedAt = now
+    case .partition, .heal: disturbedAt = now
+    default: break
     }
   }
 
@@ -104,7 +116,7 @@ extension SimulatedNetwork {
     } else {
       internet.remove(host.address.address, from: 0)
       internet.place(host.index, at: address, in: 0)
-      host.address = SocketAddress(address, port: 2552)
+      host.ways[0].address = SocketAddress(address, port: 2552)
     }
   }
 

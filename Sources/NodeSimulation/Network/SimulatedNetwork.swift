@@ -61,6 +61,10 @@ public final class SimulatedNetwork {
   var counts = Counts()
   var series: [Series] = []
   var attacker: Attacker?
+  /// What the paths from and to second addresses do, by host.
+  var secondConditions: [Int: LinkConditions] = [:]
+  /// When hosts were last parted, or joined again.
+  var disturbedAt = Instant(nanoseconds: .min)
   var memory = TraceMemory()
   let provider: CipherProvider
   let transmit = TransmitBuffer()
@@ -151,6 +155,7 @@ public final class SimulatedNetwork {
         address: SocketAddress(address, port: 2552), realm: realm)
       hosts.append(host)
     }
+    buildSecondWays()
     var random = SeededEntropy(seed: derivedSeed(scenario.seed, 5))
     for (left, right) in scenario.topology.edges(seed: derivedSeed(scenario.seed, 2)) {
       // Two that nobody reaches do not find each other.
@@ -206,7 +211,9 @@ public final class SimulatedNetwork {
     if let known = host.conversations[index].peer { host.node.removePeer(known, now: local) }
     let id = try? host.node.addPeer(
       PeerConfiguration(
-        publicKey: other.publicKey, endpoint: other.isBehindNAT ? nil : other.address,
+        publicKey: other.publicKey,
+        endpoint: other.isBehindNAT
+          ? nil : endpoint(of: other, for: host, failures: host.conversations[index].failures),
         persistentKeepalive: host.isBehindNAT ? scenario.keepalive : nil),
       now: local)
     host.conversations[index].peer = id

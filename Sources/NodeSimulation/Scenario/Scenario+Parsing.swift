@@ -6,7 +6,7 @@ extension Scenario {
   private enum CongestionName: String, CaseIterable { case cubic, newreno, ledbat, prague, bbr }
 
   private static let statements =
-    "name, seed, duration, nodes, topology, link, path, access, nat, messages, congestion, keepalive, recovery, idle, "
+    "name, seed, duration, nodes, topology, link, path, access, nat, second, messages, congestion, keepalive, recovery, idle, "
     + "attacker, clock, at"
 
   /// Reads a scenario: a statement a line, `#` begins a comment. `docs/simulation.md` lists the statements.
@@ -40,8 +40,13 @@ extension Scenario {
     guard topology.pairsAtMost <= Topology.mostPairs else {
       return "up to \(topology.pairsAtMost) pairs of neighbours: a scenario may have \(Topology.mostPairs)"
     }
-    let named = paths.flatMap { [$0.sender, $0.receiver] } + accesses.map { $0.host } + homes.map { $0.host }
+    let named =
+      paths.flatMap { [$0.sender, $0.receiver] } + accesses.map { $0.host } + homes.map { $0.host }
+      + secondWays.map { $0.host }
     if let host = named.max(), host >= topology.nodes { return "there is no host \(host): there are \(topology.nodes)" }
+    if let second = secondWays.first(where: { second in homes.contains { $0.host == second.host } }) {
+      return "host \(second.host) is behind a NAT: it has no second address"
+    }
     guard
       events.contains(where: { $0.isTransfer }) || events.contains(where: { $0.time > duration || !$0.hosts.isEmpty })
     else { return nil }
@@ -92,6 +97,11 @@ extension Scenario {
       let behaviour = try readNAT(&words)
       let isBehindCarrier = words.take("cgnat")
       for host in hosts { homes.append(Home(of: host, behaviour, isBehindCarrier: isBehindCarrier)) }
+    case "second":
+      let hosts = try words.hosts(nodes)
+      let isIPv6 = words.take("ipv6")
+      let conditions = try words.conditions(conditions)
+      for host in hosts { secondWays.append(SecondWay(of: host, isIPv6: isIPv6, conditions)) }
     case "messages": try readMessages(&words)
     case "congestion":
       switch try words.choice("the congestion control", of: CongestionName.self) {
@@ -170,6 +180,7 @@ extension Scenario {
   }
 
   private func readAction(_ words: inout ScenarioWords, _ nodes: Int) throws(ScenarioWords.Problem) -> [Action] {
+    let isCut = words.peek() == "cut"
     switch try words.word("what happens") {
     case "crash": return try words.hosts(nodes).map { .crash($0) }
     case "restart": return try words.hosts(nodes).map { .restart($0) }
@@ -183,6 +194,10 @@ extension Scenario {
     case "speak": return [.speak]
     case "link": return [.link(try words.conditions(conditions))]
     case "path": return try readPath(&words, nodes).map { .path($0) }
+    case "cut", "mend":
+      let hosts = try words.hosts(nodes)
+      let way = try words.choice("the address", of: Way.self)
+      return hosts.map { isCut ? .cut($0, way) : .mend($0, way) }
     case "clock":
       let hosts = try words.hosts(nodes)
       return try readClock(&words, hosts)
@@ -194,7 +209,7 @@ extension Scenario {
     default:
       throw ScenarioWords.Problem(
         message:
-          "what happens is one of crash, restart, sleep, wake, move, reset-nat, partition, heal, link, path, clock, transfer, "
+          "what happens is one of crash, restart, sleep, wake, move, reset-nat, cut, mend, partition, heal, link, path, clock, transfer, "
           + "silence, speak")
     }
   }
@@ -207,7 +222,7 @@ extension Scenario.Event {
   fileprivate var hosts: [Int] {
     switch action {
     case .crash(let host), .restart(let host), .sleep(let host), .wake(let host), .move(let host), .resetNAT(let host),
-      .skew(let host, _), .wall(let host, _):
+      .skew(let host, _), .wall(let host, _), .cut(let host, _), .mend(let host, _):
       [host]
     case .partition(let hosts): hosts
     case .path(let path): [path.sender, path.receiver]

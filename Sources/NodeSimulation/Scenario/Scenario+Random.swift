@@ -37,6 +37,7 @@ extension Scenario {
     scenario.addClocks(&random)
     scenario.addTransfers(&random)
     for _ in 0..<random.upTo(7) { scenario.addFault(&random) }
+    scenario.addSecondWays()
     scenario.events = scenario.events.enumerated().sorted {
       ($0.element.time, $0.offset) < ($1.element.time, $1.offset)
     }
@@ -72,6 +73,25 @@ extension Scenario {
       let (from, to) = random.chance(0.5) ? (left, right) : (right, left)
       let bytes = UInt64(random.upTo(1000 << random.upTo(11)))
       events.append(Event(at: .milliseconds(random.upTo(30_000)), .transfer(from: from, to: to, bytes: bytes)))
+    }
+  }
+
+  /// In some, hosts have two addresses, of which now one and now the other is cut. Made from a seed of its own, so that all else
+  /// of a scenario is as it is without.
+  private mutating func addSecondWays() {
+    var random = SeededEntropy(seed: derivedSeed(seed, 101))
+    guard random.chance(0.3) else { return }
+    let isIPv6 = random.chance(0.5)
+    for host in 0..<topology.nodes where !homes.contains(where: { $0.host == host }) && random.chance(0.7) {
+      secondWays.append(SecondWay(of: host, isIPv6: isIPv6, random.conditions()))
+    }
+    guard !secondWays.isEmpty else { return }
+    for _ in 0..<random.upTo(4) {
+      let (host, way) = (random.pick(secondWays).host, random.pick(Way.allCases))
+      let begin = Duration.milliseconds(500 + random.upTo(60_000))
+      let length = Duration.milliseconds(50 + random.upTo(random.chance(0.3) ? 90_000 : 12_000))
+      events.append(Event(at: begin, .cut(host, way)))
+      events.append(Event(at: begin + length, .mend(host, way)))
     }
   }
 

@@ -66,6 +66,21 @@ public struct Scenario: Equatable, Sendable {
     }
   }
 
+  /// Another address of a host that is behind no NAT.
+  public struct SecondWay: Equatable, Sendable {
+    public let host: Int
+    public var isIPv6: Bool
+    /// Of all paths from and to that address.
+    public var conditions: LinkConditions
+
+    public init(of host: Int, isIPv6: Bool, _ conditions: LinkConditions) {
+      (self.host, self.isIPv6, self.conditions) = (host, isIPv6, conditions)
+    }
+  }
+
+  /// One of the addresses of a host.
+  public enum Way: String, CaseIterable, Sendable { case first, second }
+
   /// Something that befalls a host or the network.
   public enum Action: Equatable, Sendable {
     /// The process of the node ends at once; nothing of its state is left but key and last timestamp.
@@ -91,6 +106,9 @@ public struct Scenario: Equatable, Sendable {
     case wall(Int, Int64)
     /// A stream of so many bytes to a neighbour.
     case transfer(from: Int, to: Int, bytes: UInt64)
+    /// The interface with this address of the host goes down, or up again.
+    case cut(Int, Way)
+    case mend(Int, Way)
     /// No messages are sent any more, or again.
     case silence
     case speak
@@ -113,6 +131,7 @@ public struct Scenario: Equatable, Sendable {
   public var paths: [Path] = []
   public var accesses: [Access] = []
   public var homes: [Home] = []
+  public var secondWays: [SecondWay] = []
   public var messages: MessageTraffic?
   public var events: [Event] = []
   public var congestion = CongestionAlgorithm.cubic
