@@ -91,7 +91,8 @@ struct HelloExchange {
     peerIncarnation = incarnation
     kind = .mesh
     heard = true
-    knowsUs = mirrored == own
+    // One that was sent before the peer knew us, and that comes late, takes nothing back.
+    if mirrored == own { knowsUs = true } else if outcome.restarted { knowsUs = false }
     if peerHeard, mirrored == own, !acknowledged {
       acknowledged = true
       outcome.completed = true

@@ -75,6 +75,7 @@ extension SimulatedNetwork {
     let other = hosts[host.conversations[index].other]
     let since = now - Self.patience
     guard host.ways.count > 1 || other.ways.count > 1, host.state == .up, other.state == .up,
+      host.side == other.side,
       host.conversations[index].connectedAt < since, disturbedAt < since, host.disturbedAt < since,
       other.disturbedAt < since
     else { return }
