@@ -21,7 +21,7 @@ extension Node {
     case .wireGuard:
       switch device.handle(&datagram, from: source, now: now) {
       case .dropped: break
-      case .queued: if let local { localAddresses.suggest(source, at: local) }
+      case .queued: if let local { localAddresses.ask(source, at: local) }
       case .keepalive:
         if let local { localAddresses.confirm(source, at: local) }
         pumpDevice(now: now)

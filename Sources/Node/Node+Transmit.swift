@@ -110,10 +110,12 @@ extension Node {
   private mutating func nextFromDevice(into output: inout OutputRawSpan, now: Instant, wall: TAI64N) -> Burst? {
     while let transmit = device.nextTransmit(into: &output, now: now, wall: wall) {
       if let destination = transmit.destination {
-        let isInitiation = output.byteCount == WireGuard.initiationSize && output.bytes.byte(at: 0) == 1
         let source =
-          isInitiation
-          ? localAddresses.sourceOfInitiation(to: destination) : localAddresses.source(for: destination)
+          switch output.bytes.byte(at: 0) {
+          case 1: localAddresses.sourceOfInitiation(to: destination)
+          case 2, 3: localAddresses.sourceOfAnswer(to: destination)
+          default: localAddresses.source(for: destination)
+          }
         return Burst(destination: destination, source: source, segmentSize: output.byteCount, ecn: .notECT)
       }
       // Nobody knows where the peer is.

@@ -11,13 +11,14 @@ import Testing
   @Test func `answers come from where the last authenticated packet came to`() {
     var addresses = LocalAddresses()
     #expect(addresses.source(for: remote) == nil)
-    addresses.suggest(remote, at: first)
+    addresses.ask(remote, at: first)
     #expect(addresses.source(for: remote) == first)
-    // What is not authenticated changes nothing.
-    addresses.suggest(remote, at: second)
-    #expect(addresses.source(for: remote) == first)
+    addresses.confirm(remote, at: first)
+    // What is not authenticated is answered from where it came to, and diverts no data.
+    addresses.ask(remote, at: second)
+    #expect(addresses.source(for: remote) == first && addresses.sourceOfAnswer(to: remote) == second)
     addresses.confirm(remote, at: second)
-    #expect(addresses.source(for: remote) == second)
+    #expect(addresses.source(for: remote) == second && addresses.sourceOfAnswer(to: remote) == second)
     addresses.forget(remote)
     #expect(addresses.source(for: remote) == nil)
     addresses.confirm(remote, at: first)
@@ -39,9 +40,10 @@ import Testing
     var addresses = LocalAddresses()
     addresses.confirm(remote, at: first)
     for number in 0..<10_000 as Range<UInt32> {
-      addresses.suggest(SocketAddress(IPAddress(v4: number), port: 9), at: second)
+      addresses.ask(SocketAddress(IPAddress(v4: number), port: 9), at: second)
     }
-    #expect(addresses.source(for: SocketAddress(IPAddress(v4: 9_999), port: 9)) == nil)
+    #expect(addresses.source(for: SocketAddress(IPAddress(v4: 9_999), port: 9)) == second)
+    #expect(addresses.source(for: SocketAddress(IPAddress(v4: 0), port: 9)) == nil)
     #expect(addresses.source(for: remote) == first)
   }
 }

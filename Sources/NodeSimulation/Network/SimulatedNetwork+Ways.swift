@@ -77,7 +77,8 @@ extension SimulatedNetwork {
     guard host.ways.count > 1 || other.ways.count > 1, host.state == .up, other.state == .up,
       host.side == other.side,
       host.conversations[index].connectedAt < since, disturbedAt < since, host.disturbedAt < since,
-      other.disturbedAt < since
+      // A peer that has started again does not know the connection, and there is no way to one behind a NAT.
+      other.disturbedAt < host.conversations[index].connectedAt, !other.isBehindNAT
     else { return }
     for (mine, from) in host.ways.enumerated() {
       for (theirs, to) in other.ways.enumerated() where mine > 0 || theirs > 0 {
