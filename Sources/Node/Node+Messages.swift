@@ -86,9 +86,10 @@ extension Node {
     return size
   }
 
-  /// Drops the messages that wait to be read, or the datagrams, and tells the peer that nobody takes them.
+  /// Drops the messages that wait to be read, or the datagrams, counts that, and tells the peer that nobody takes them.
   public mutating func refuse(_ inbox: InboxHandle, datagrams: Bool) {
     guard let (peer, connection) = findToRead(inbox) else { return }
+    drops.count(.serviceRefused)
     connection.machine.refuse(inbox.inbox, datagrams: datagrams)
     markReady(peer)
     peer.releaseRemnant()
@@ -114,10 +115,9 @@ extension Node {
     services[service]?.allows(peer.publicKey, isStranger: peer.isStranger) ?? false
   }
 
-  /// Whether the peer may send to the service; if not, what it sent is dropped, counted and refused.
+  /// Whether the peer may send to the service; if not, what it sent is refused.
   mutating func admits(_ peer: NodePeer, to service: String, _ inbox: InboxHandle, datagrams: Bool) -> Bool {
     if allows(peer, to: service) { return true }
-    drops.count(.serviceRefused)
     refuse(inbox, datagrams: datagrams)
     return false
   }
