@@ -322,7 +322,7 @@ extension Connection {
     case .message:
       let lane = Lane(of: frame)
       messages[lane.index].lose(frame.offset..<frame.offset &+ UInt64(frame.length))
-      markMessagesReady(lane)
+      repairMessages(of: lane)
       return
     case .maxData:
       needsMaxData = true
@@ -344,7 +344,7 @@ extension Connection {
       if frame.offset == 0, frame.length == 0, stream.isLocal, !stream.isOpeningAcknowledged {
         stream.needsOpening = true
       }
-      markReady(stream)
+      repair(stream)
     case .streamMaxData: if stream.finalSize == nil, stream.stopCode == nil { tell(.windowUpdate, of: stream) }
     case .reset: if !stream.isResetAcknowledged { tell(.reset, of: stream) }
     case .stop: if stream.finalSize == nil { tell(.stop, of: stream) }
@@ -429,17 +429,30 @@ extension Connection {
     }
   }
 
+  /// Puts a stream that has lost something before those of its lane that have not.
+  private mutating func repair(_ stream: Stream) {
+    guard stream.hasLost, !stream.isRepairing else { return }
+    stream.isRepairing = true
+    lanes[stream.lane.index].appendRepair(.stream(stream))
+  }
+
+  private mutating func repairMessages(of lane: Lane) {
+    guard messages[lane.index].hasLost, !messages[lane.index].isRepairing else { return }
+    messages[lane.index].isRepairing = true
+    lanes[lane.index].appendRepair(.messages)
+  }
+
   private mutating func repairOldestBytes(_ frame: SentFrame) {
     switch frame.kind {
     case .stream:
       guard let stream = table.find(frame.stream), stream.resetCode == nil else { return }
       let start = stream.send.start
       stream.send.lose(start..<min(start + UInt64(packetCapacity), stream.send.sent))
-      markReady(stream)
+      repair(stream)
     case .message:
       let lane = Lane(of: frame)
       messages[lane.index].loseOldest(packetCapacity)
-      markMessagesReady(lane)
+      repairMessages(of: lane)
     case .none, .datagram, .maxData, .streamMaxData, .maxStreams, .reset, .stop, .refusal: break
     }
   }

@@ -222,6 +222,18 @@ extension Connection {
 
   private mutating func findFlow(_ lane: Lane) -> Bool {
     let index = lane.index
+    while lanes[index].isRepairing, let flow = lanes[index].first {
+      switch flow {
+      case .stream(let stream):
+        if stream.hasLost { return true }
+        stream.isRepairing = false
+      case .messages:
+        if messages[index].hasLost { return true }
+        messages[index].isRepairing = false
+      case .datagrams: break
+      }
+      lanes[index].removeFirst()
+    }
     while let flow = lanes[index].first {
       switch flow {
       case .stream(let stream):
@@ -251,7 +263,7 @@ extension Connection {
         if !datagrams.isEmpty { return true }
         datagrams.isReady = false
       }
-      _ = lanes[index].removeFirst()
+      lanes[index].removeFirst()
     }
     return false
   }

@@ -45,6 +45,8 @@ final class MessageQueue {
   private var unsent = 0
   /// The lane's messages are in the queue of those that may send.
   var isReady = false
+  /// And in that of those with something that was lost.
+  var isRepairing = false
   var isBlockedByConnection = false
   /// A message found no room.
   var wantsWritable = false
@@ -54,6 +56,8 @@ final class MessageQueue {
   /// Bytes held, with one for each message.
   var buffered: Int { buffer.buffered }
   var isEmpty: Bool { entries.isEmpty }
+  /// Whether something was sent, and has to be sent again.
+  var hasLost: Bool { buffer.hasLost }
 
   /// Takes a whole message. Returns `false`, and has done nothing, when there is no room for it.
   func append(_ message: RawSpan, on channel: OutgoingChannel, ordered: Bool, limit: Int, pool: ChunkShare) -> Bool {

@@ -77,6 +77,7 @@ final class Stream {
 
   // Membership.
   var isReady = false
+  var isRepairing = false
   var isBlockedByConnection = false
   var control: Control = []
   var isInControlList = false
@@ -119,6 +120,11 @@ final class Stream {
   var freshBytes: UInt64 {
     let allowed = min(send.end, sendLimit)
     return allowed > send.sent ? allowed - send.sent : 0
+  }
+
+  /// Whether something was sent, and has to be sent again.
+  var hasLost: Bool {
+    !isRemoved && resetCode == nil && (send.hasLost || needsOpening || needsFin && send.sent == send.end)
   }
 
   /// What of the stream could go into a packet.

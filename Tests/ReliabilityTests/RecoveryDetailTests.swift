@@ -14,6 +14,8 @@ import Testing
     let id: StreamID
     /// Where the stream's bytes in each packet begin.
     var offsets: [UInt64] = []
+    /// The streams whose bytes were sent, one for each piece.
+    var streams: [StreamID] = []
     private var number: UInt64 = 0
 
     init(_ change: (inout Configuration) -> Void = { _ in }) throws {
@@ -53,7 +55,10 @@ import Testing
         guard sent else { return count }
         var reader = PacketReader(message.bytes)
         while let frame = try? reader.next() {
-          if case .stream(let stream) = frame { offsets.append(stream.offset) }
+          if case .stream(let stream) = frame {
+            offsets.append(stream.offset)
+            streams.append(StreamID(rawValue: stream.id))
+          }
         }
         count += 1
       }
@@ -239,6 +244,21 @@ import Testing
   }
 
   // RFC 9002 §6.2.4. A peer that has too many gaps takes nothing new.
+  // RFC 9000 §13.3.
+  @Test func `what was lost goes before what other streams have not sent`() throws {
+    let sender = try Sender()
+    try sender.sendOne(100)
+    let long = try (0..<2).map { _ in try sender.connection.openStream(service: "long") }
+    for stream in long { _ = try sender.connection.write([UInt8](repeating: 2, count: 60_000).bytes, to: stream) }
+    let count = UInt64(sender.send())
+    #expect(count >= 4)
+    sender.wait(50)
+    sender.streams = []
+    try sender.acknowledge(2...count + 1)
+    #expect(sender.send() > 0)
+    #expect(sender.streams.prefix(2) == [sender.id, long[0]], "\(sender.streams)")
+  }
+
   @Test func `a second probe brings what is oldest, whatever there is to send`() throws {
     let sender = try Sender()
     for _ in 1...5 { try sender.sendOne(1_000) }
