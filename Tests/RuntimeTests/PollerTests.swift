@@ -1,3 +1,4 @@
+import Glibc
 import MeshPrimitives
 import MeshRuntime
 import Synchronization
@@ -86,5 +87,28 @@ import Testing
     thread.join()
     await thread.finished()
     #expect(counter.seen.load(ordering: .sequentiallyConsistent) == 1)
+  }
+
+  /// Takes a while to be given back, and then says so.
+  private final class Slow: Sendable {
+    private let counter: Counter
+
+    init(_ counter: Counter) { self.counter = counter }
+
+    deinit {
+      for _ in 0..<20 { sched_yield() }
+      counter.seen.add(1, ordering: .sequentiallyConsistent)
+    }
+  }
+
+  @Test func `what the body of a thread held is given back before the thread has ended`() async throws {
+    let counter = try Counter()
+    for round in 1...50 {
+      var held: Slow? = Slow(counter)
+      let thread = try EngineThread(name: "mesh-test") { [held] in withExtendedLifetime(held) {} }
+      held = nil
+      await thread.finished()
+      #expect(counter.seen.load(ordering: .sequentiallyConsistent) == round)
+    }
   }
 }

@@ -33,9 +33,12 @@ public final class EngineThread: Sendable {
       &thread, nil,
       { argument in
         let start = unsafe Unmanaged<Start>.fromOpaque(argument!).takeRetainedValue()
+        let state = start.state
         unsafe cmesh_thread_setup(start.name)
         start.body()
-        start.state.finish()
+        // What the body holds, such as a socket, is given back before anybody is told.
+        _ = consume start
+        state.finish()
         return nil
       }, start.toOpaque())
     guard result == 0 else {
@@ -50,12 +53,12 @@ public final class EngineThread: Sendable {
     if state.claimJoin() { pthread_detach(thread) }
   }
 
-  /// Waits, in the kernel, until the body has ended. Not for tasks: they use ``finished()``.
+  /// Waits, in the kernel, until the body has ended and what it held is given back. Not for tasks: they use ``finished()``.
   public func join() {
     if state.claimJoin() { _ = pthread_join(thread, nil) }
   }
 
-  /// Waits, suspended, until the body has ended.
+  /// Waits, suspended, until the body has ended and what it held is given back.
   public func finished() async { await state.finished() }
 }
 
