@@ -47,6 +47,9 @@ struct HelloExchange {
     due = .distantFuture
   }
 
+  /// Whether the peer is plain WireGuard is open again: it does not answer as WireGuard either.
+  mutating func reconsider() { if kind == .plain { kind = .unknown } }
+
   /// There is no session any more.
   mutating func end() { due = .distantFuture }
 

@@ -20,6 +20,7 @@ extension Node {
       case .handshakeFailed(let id):
         guard let peer = self[id] else { continue }
         peer.egress = nil
+        peer.hello.reconsider()
         giveUpConnecting(peer)
       case .strangerAdded(let id, let key):
         store(NodePeer(id: id, publicKey: key, isStranger: true, incarnation: incarnation, firstNumber: firstNumber))
@@ -98,6 +99,8 @@ extension Node {
       hello.observed = device.endpoint(of: peer.id)
       hello.software = configuration.software
       device.send(Payload.hello(hello).bytes, to: peer.id, now: now)
+    } else if device.isHandshaking(with: peer.id) {
+      peer.hello.reconsider()
     } else if kind != .plain, peer.hello.kind == .plain, peer.connectDeadline != .distantFuture {
       peer.connectDeadline = .distantFuture
       events.append(.plain(peer.id))

@@ -169,7 +169,10 @@ public struct Node: ~Copyable {
   public mutating func connect(to id: PeerID, now: Instant) {
     guard let peer = self[id] else { return }
     if peer.isConnected { return events.append(.connected(id)) }
-    if peer.hello.kind == .plain { return events.append(.plain(id)) }
+    if peer.hello.kind == .plain {
+      if device.canSend(to: id, now: now), !device.isHandshaking(with: id) { return events.append(.plain(id)) }
+      peer.hello.reconsider()
+    }
     if peer.connectDeadline == .distantFuture { peer.connectDeadline = now + configuration.connectTimeout }
     if !device.canSend(to: id, now: now) {
       device.startHandshake(with: id, now: now)

@@ -79,6 +79,8 @@ public enum DisconnectReason: Error, Equatable, Sendable {
   case peerRestarted
   /// The peer was removed from the list here.
   case peerRemoved
+  /// There is no connection: it has not begun, or it ended before.
+  case notConnected
   /// The connection itself ended.
   case closed(CloseReason)
 }

@@ -114,7 +114,7 @@ extension EngineCore {
       takeMessages(sender)
     }
     guard node.notifyWhenDelivered(to: peer) else {
-      return gate.settle(.failure(MeshError.disconnected(key, .closed(.peerVanished))))
+      return gate.settle(.failure(MeshError.disconnected(key, .notConnected)))
     }
     deliveries[peer, default: (key, [])].gates.append(gate)
   }

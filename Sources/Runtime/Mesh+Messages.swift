@@ -49,8 +49,8 @@ extension Mesh {
   }
 
   /// Waits until the peer has every message that was sent to it before this call.
-  /// - Throws: ``MeshError`` when the connection ends before, and `.refused` when the peer dropped some of them because it has
-  ///   no such service, or not for us; `CancellationError`.
+  /// - Throws: ``MeshError`` when there is no connection or it ends before, and `.refused` when the peer dropped some of them
+  ///   because it has no such service, or not for us; `CancellationError`.
   public func delivered(to key: PublicKey) async throws {
     let gate = Gate<Void>()
     guard post({ core in core.awaitDelivery(to: key, gate: gate) }) else { throw MeshError.closed }

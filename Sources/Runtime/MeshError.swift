@@ -46,6 +46,7 @@ extension MeshError: CustomStringConvertible {
     case .unknownPeer(let key): "no peer \(key) is listed; add it first"
     case .unreachable(let key): "peer \(key) does not answer; check its address, and that it lists our key"
     case .plainWireGuard(let key): "peer \(key) is a plain WireGuard peer: it can be pinged by IP, but has no streams"
+    case .disconnected(let key, .notConnected): "there is no connection to \(key)"
     case .disconnected(let key, let reason): "the connection to \(key) is over: \(reason.explanation)"
     case .refused(let service): "the peer refused service \"\(service)\": it has none of that name, or not for us"
     case .reset(let code): "the stream was given up (code \(code))"
@@ -70,8 +71,10 @@ extension DisconnectReason {
     switch self {
     case .peerRestarted: "the peer started again"
     case .peerRemoved: "the peer was removed here"
+    case .notConnected: "there is none"
     case .closed(.timedOut), .closed(.peerVanished): "nothing came back any more"
     case .closed(.closedByPeer(.goingAway, _)): "the peer was shut down"
+    case .closed(.closedByPeer(.peerRemoved, _)): "the peer does not list us any more"
     case .closed(.closedByPeer(let code, _)): "the peer closed it (code \(code.rawValue))"
     case .closed(.closedLocally): "it was closed here"
     case .closed(.violation): "the peer broke the protocol"

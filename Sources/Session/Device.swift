@@ -231,6 +231,12 @@ public struct Device: ~Copyable {
   /// Whether a packet to the peer can be sealed at `now`.
   public func canSend(to id: PeerID, now: Instant) -> Bool { self[id]?.current?.canSend(at: now) ?? false }
 
+  /// Whether an initiation to the peer is owed or has no answer yet: keys are old, or nothing came back for 15 s.
+  public func isHandshaking(with id: PeerID) -> Bool {
+    guard let peer = self[id] else { return false }
+    return peer.owesInitiation || peer.pending != nil
+  }
+
   /// Erases all keys and all handshake state: to be called when the machine slept, or the process was stopped, for long.
   public mutating func eraseAllKeys(now: Instant) {
     for case let peer? in peers { lapse(peer) }

@@ -171,6 +171,29 @@ final class WireGuardPeer {
     #expect(peer.received.count { $0[0] >> 4 == 8 } == 3, "nothing of ours afterwards")
   }
 
+  @Test func `a peer that went silent is not taken for plain for ever`() throws {
+    let (lab, host, peer) = try Self.lab()
+    let id = try #require(host.find(peer.key))
+    let answer = lab.sink
+    // It answers the initiation, and is gone.
+    lab.sink = { datagram, source, now in
+      lab.sink = nil
+      lab.sinkTimeout = {}
+      lab.sinkDeadline = { nil }
+      answer?(datagram, source, now)
+    }
+    host.node.connect(to: id, now: lab.now)
+    lab.run(for: .seconds(16))
+    #expect(host.events == [.plain(id)])
+    for _ in 0..<3 {
+      host.events = []
+      host.node.connect(to: id, now: lab.now)
+      lab.run(for: .seconds(60))
+      #expect(host.events == [.unreachable(id)])
+      #expect(host.node.status(of: id)?.kind == .unknown)
+    }
+  }
+
   @Test func `a numbered packet before a Hello is dropped and not acknowledged`() throws {
     let (lab, host, peer) = try Self.lab()
     peer.send(

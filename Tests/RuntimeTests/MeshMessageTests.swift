@@ -14,6 +14,16 @@ import Testing
     return received
   }
 
+  @Test(.timeLimit(.minutes(1)))
+  func `without a connection nobody waits for a delivery`() async throws {
+    let (client, server) = try await MeshTests.pair()
+    await #expect(throws: MeshError.disconnected(server.publicKey, .notConnected)) {
+      try await client.delivered(to: server.publicKey)
+    }
+    await client.close()
+    await server.close()
+  }
+
   @Test func `messages arrive whole, in order, and say from whom`() async throws {
     let (client, server) = try await MeshTests.pair()
     let chat = server.messages("chat")
