@@ -26,14 +26,17 @@ struct HelloExchange {
   private(set) var due = Instant.distantFuture
   private var attempts = 0
 
+  /// A mesh peer has not answered three on this key pair.
+  var isUnanswered: Bool { kind == .mesh && !heard && attempts >= 3 }
+
   private static let toStrangers: [Int64] = [1_000_000_000, 4_000_000_000]
   private static let patience: Int64 = 4_000_000_000
   private static let maximumAttempts = 30
 
-  /// A new key pair: the exchange begins again. What is known of the peer stays.
+  /// A new key pair: the exchange begins again. What is known of the peer stays, also that it knows us: one that started again
+  /// sends nothing numbered before it has our answer to its `Hello`.
   mutating func begin(now: Instant) {
     heard = false
-    knowsUs = false
     acknowledged = false
     attempts = 0
     due = now

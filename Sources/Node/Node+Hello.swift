@@ -11,6 +11,7 @@ extension Node {
       switch event {
       case .established(let id, _):
         guard let peer = self[id] else { continue }
+        peer.hasLostKeys = false
         peer.hello.begin(now: now)
         markReady(peer)
       case .erased(let id):
@@ -99,6 +100,8 @@ extension Node {
       hello.observed = device.endpoint(of: peer.id)
       hello.software = configuration.software
       device.send(Payload.hello(hello).bytes, to: peer.id, now: now)
+      // It may have started again, and know nothing of these keys.
+      if peer.hello.isUnanswered { device.startHandshake(with: peer.id, now: now) }
     } else if device.isHandshaking(with: peer.id) {
       peer.hello.reconsider()
     } else if kind != .plain, peer.hello.kind == .plain, peer.connectDeadline != .distantFuture {
@@ -123,6 +126,7 @@ extension Node {
     peer.isConnected = false
     peer.connection = nil
     peer.vanishing = .distantFuture
+    peer.hasLostKeys = reason.losesKeys
     endPaths(of: peer)
     if reason != .peerRestarted {
       peer.ownIncarnation = max(entropy.nextUInt64(), 1)

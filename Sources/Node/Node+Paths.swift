@@ -180,15 +180,15 @@ extension Node {
   /// A probe timeout: the path may have become narrow, or be gone.
   mutating func watchPath(of peer: NodePeer, now: Instant) {
     watchPacketSize(of: peer, now: now)
-    if let timeouts = peer.connection?.machine.consecutiveProbeTimeouts, timeouts >= 2, peer.paths.count > 1 {
+    guard let timeouts = peer.connection?.machine.consecutiveProbeTimeouts, timeouts >= 2 else { return }
+    if peer.paths.count > 1 {
       for index in peer.paths.indices { peer.paths[index].check(now: now) }
       markReady(peer)
     }
-    if let timeouts = peer.connection?.machine.consecutiveProbeTimeouts, timeouts >= 2, let address = peer.activeAddress
-    {
-      // The interface that it went out by may be gone.
-      localAddresses.forget(address)
-    }
+    // The interface that it went out by may be gone.
+    if let address = peer.activeAddress { localAddresses.forget(address) }
+    // The peer may have started again, and know nothing of these keys: rule 6 of WireGuard would ask after 15 s.
+    if timeouts >= 3 { device.startHandshake(with: peer.id, now: now) }
   }
 
   /// Takes the path that is best now, if that is not the one in use.

@@ -174,8 +174,8 @@ public struct Node: ~Copyable {
       peer.hello.reconsider()
     }
     if peer.connectDeadline == .distantFuture { peer.connectDeadline = now + configuration.connectTimeout }
-    if !device.canSend(to: id, now: now) {
-      device.startHandshake(with: id, now: now)
+    if peer.hasLostKeys || !device.canSend(to: id, now: now) {
+      device.startHandshake(with: id, isUrgent: peer.hasLostKeys, now: now)
     } else if peer.hello.due == .distantFuture {
       peer.hello.begin(now: now)
     }

@@ -84,3 +84,15 @@ public enum DisconnectReason: Error, Equatable, Sendable {
   /// The connection itself ended.
   case closed(CloseReason)
 }
+
+extension DisconnectReason {
+  /// Whether a peer that it ended for has most likely thrown its keys away.
+  var losesKeys: Bool {
+    switch self {
+    case .closed(.closedByPeer(code: .goingAway, _)), .closed(.closedByPeer(code: .peerRemoved, _)),
+      .closed(.peerVanished):
+      true
+    default: false
+    }
+  }
+}

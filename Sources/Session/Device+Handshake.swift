@@ -86,7 +86,7 @@ extension Device {
     peer.previous = nil
     peer.next = KeyPair(
       keys: keys.take()!, localIndex: localIndex, remoteIndex: remoteIndex, isInitiator: false,
-      window: peer.replayWindow, now: now)
+      window: peer.replayWindow, began: now, now: now)
     peer.answered = AnsweredInitiation(mac1: mac1, response: response, at: now)
     peer.lastHandshakeSent = now
     didReceive(peer, bytes: message.count, now: now)
@@ -203,7 +203,7 @@ extension Device {
     peer.timers.copy = .distantFuture
     let pair = KeyPair(
       keys: keys, localIndex: localIndex, remoteIndex: bytes.uint32(at: 4), isInitiator: true,
-      window: peer.replayWindow, now: now)
+      window: peer.replayWindow, began: pending.sent, now: now)
     drop(peer.previous)
     if let next = peer.next {
       drop(peer.current)

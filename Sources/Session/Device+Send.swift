@@ -59,8 +59,10 @@ extension Device {
   }
 
   /// Starts a handshake with the peer, unless one was sent less than 5 s ago.
-  public mutating func startHandshake(with id: PeerID, now: Instant) {
+  /// - Parameter isUrgent: even then, when that one is over: for a peer that is known to have lost its keys.
+  public mutating func startHandshake(with id: PeerID, isUrgent: Bool = false, now: Instant) {
     guard let peer = self[id] else { return }
+    if isUrgent, peer.pending == nil { peer.lastHandshakeSent = nil }
     oweInitiation(peer, now: now)
   }
 

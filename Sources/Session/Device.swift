@@ -214,9 +214,13 @@ public struct Device: ~Copyable {
 
   /// Refuses packets under the key pair before the present one, which WireGuard takes for a while: nothing that the peer is
   /// waited for comes by it any more.
+  ///
+  /// Does nothing when the handshakes of the two crossed: then each side sends under the one that it began.
   public mutating func dropPreviousKeys(of id: PeerID) {
-    guard let peer = self[id] else { return }
-    drop(peer.previous)
+    guard let peer = self[id], let current = peer.current, let previous = peer.previous,
+      previous.created < current.began
+    else { return }
+    drop(previous)
     peer.previous = nil
   }
 

@@ -9,12 +9,16 @@ final class KeyPair {
   private var replay: ReplayWindow
   let localIndex: UInt32
   let remoteIndex: UInt32
+  /// When the initiation was sent, by us, or came.
+  let began: Instant
   let created: Instant
   /// Whether we sent the initiation: the initiator alone rekeys by age.
   let isInitiator: Bool
 
   init(
-    keys: consuming TransportKeys, localIndex: UInt32, remoteIndex: UInt32, isInitiator: Bool, window: Int, now: Instant
+    keys: consuming TransportKeys, localIndex: UInt32, remoteIndex: UInt32, isInitiator: Bool, window: Int,
+    began: Instant,
+    now: Instant
   ) {
     sealing = keys.sealing
     opening = keys.opening
@@ -22,6 +26,7 @@ final class KeyPair {
     self.localIndex = localIndex
     self.remoteIndex = remoteIndex
     self.isInitiator = isInitiator
+    self.began = began
     created = now
   }
 

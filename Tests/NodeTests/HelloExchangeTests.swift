@@ -22,7 +22,7 @@ import Testing
     #expect(late == HelloExchange.Outcome() && exchange.knowsUs && exchange.acknowledged)
   }
 
-  @Test func `a peer that started again does not know us, and a new key pair begins anew`() {
+  @Test func `a peer that started again does not know us, one that has new keys does`() {
     var exchange = HelloExchange()
     exchange.begin(now: now)
     _ = hear(&exchange, mirrored: 9, heard: true)
@@ -31,6 +31,6 @@ import Testing
     _ = hear(&exchange, 8, mirrored: 9, heard: true)
     #expect(exchange.knowsUs)
     exchange.begin(now: now)
-    #expect(!exchange.knowsUs)
+    #expect(exchange.knowsUs && !exchange.acknowledged)
   }
 }

@@ -1,4 +1,5 @@
 import MeshPrimitives
+import MeshSession
 import Testing
 
 @testable import MeshNode
@@ -22,7 +23,7 @@ import Testing
     #expect(exchange.knowsUs)
   }
 
-  @Test func `a new key pair and the end of a connection begin that again`() {
+  @Test func `the end of a connection begins that again, a new key pair does not`() {
     var exchange = HelloExchange()
     exchange.begin(now: now)
     _ = hello(&exchange, mirrored: 7)
@@ -30,9 +31,139 @@ import Testing
     #expect(!exchange.knowsUs)
     _ = hello(&exchange, mirrored: 7)
     exchange.begin(now: now)
-    #expect(!exchange.knowsUs)
+    #expect(exchange.knowsUs && !exchange.heard)
+    exchange.connectionEnded()
     // We are called otherwise now.
     _ = hello(&exchange, mirrored: 7, own: 8)
     #expect(!exchange.knowsUs)
+  }
+
+  /// A second process with the key and the address of `right`, in its place.
+  private func restart(_ right: NodeHost, in lab: NodeLab, knowing left: NodeHost) throws -> NodeHost {
+    lab.hosts.removeAll { $0 === right }
+    let new = lab.addHost(2)
+    _ = try new.node.addPeer(PeerConfiguration(publicKey: left.key, endpoint: left.address), now: lab.now)
+    new.node.setService("echo", access: .peers)
+    return new
+  }
+
+  private func isConnected(_ host: NodeHost, to other: NodeHost) -> Bool {
+    host.node.status(of: host.find(other.key)!)!.isConnected
+  }
+
+  @Test func `whoever said that it leaves is reached within two round trips when it is there again`() throws {
+    let (lab, left, right) = try NodeLab.pair()
+    lab.connect(left, to: right)
+    right.node.closeAll(now: lab.now)
+    lab.run(for: .milliseconds(100))
+    #expect(!isConnected(left, to: right))
+    let new = try restart(right, in: lab, knowing: left)
+    // A handshake has just been: WireGuard would wait until 5 s after it.
+    left.node.connect(to: left.find(new.key)!, now: lab.now)
+    lab.run(for: .milliseconds(25))
+    #expect(isConnected(left, to: new))
+  }
+
+  @Test func `and so is one that removed us from its list and listed us again`() throws {
+    let (lab, left, right) = try NodeLab.pair()
+    lab.connect(left, to: right)
+    right.node.removePeer(right.find(left.key)!, now: lab.now)
+    lab.run(for: .milliseconds(100))
+    _ = try right.node.addPeer(PeerConfiguration(publicKey: left.key), now: lab.now)
+    left.node.connect(to: left.find(right.key)!, now: lab.now)
+    lab.run(for: .milliseconds(25))
+    #expect(isConnected(left, to: right))
+  }
+
+  @Test func `two that dial each other at once use the keys of both handshakes`() throws {
+    let (lab, left, right) = try NodeLab.pair()
+    lab.connect(left, to: right)
+    right.node.closeAll(now: lab.now)
+    lab.run(for: .milliseconds(100))
+    let new = try restart(right, in: lab, knowing: left)
+    left.node.connect(to: left.find(new.key)!, now: lab.now)
+    new.node.connect(to: new.find(left.key)!, now: lab.now)
+    lab.run(for: .milliseconds(25))
+    #expect(isConnected(left, to: new) && isConnected(new, to: left))
+  }
+
+  @Test func `packets of a connection that goes on need no Hello on the new keys`() throws {
+    let (lab, left, right) = try NodeLab.pair()
+    right.node.setService("echo", access: .peers)
+    lab.connect(left, to: right)
+    let stream = try lab.open("echo", from: left, to: right)
+    // Keys are due.
+    lab.run(for: .seconds(121))
+    var handshakes = 0
+    var hellos = 0
+    lab.onDatagram = { datagram, _, _ in
+      handshakes += datagram[0] == 2 ? 1 : 0
+      let isHello = handshakes > 0 && datagram[0] == 4 && (112...256).contains(datagram.count)
+      hellos += isHello ? 1 : 0
+      lab.mtu = isHello ? 0 : 65_535
+    }
+    let byte: [UInt8] = [1]
+    for _ in 0..<20 {
+      _ = try left.node.write(byte.span.bytes, to: stream)
+      lab.run(for: .milliseconds(10))
+    }
+    lab.run(for: .milliseconds(20))
+    #expect(handshakes == 1 && hellos >= 2)
+    #expect(right.received.values.map(\.count) == [20])
+    #expect(isConnected(left, to: right) && isConnected(right, to: left))
+  }
+
+  @Test func `one that is not there when it is dialled does not have more handshakes sent to it`() throws {
+    let (lab, left, right) = try NodeLab.pair()
+    lab.connect(left, to: right)
+    right.node.closeAll(now: lab.now)
+    lab.run(for: .milliseconds(100))
+    lab.hosts.removeAll { $0 === right }
+    var initiations = 0
+    lab.onDatagram = { datagram, _, _ in if datagram[0] == 1 { initiations += 1 } }
+    for _ in 0..<40 {
+      left.node.connect(to: left.find(right.key)!, now: lab.now)
+      lab.run(for: .milliseconds(100))
+    }
+    // One, and its three copies.
+    #expect(initiations == 4)
+  }
+
+  @Test func `a crash is noticed within a second under traffic, when the peer is there again`() throws {
+    let (lab, left, right) = try NodeLab.pair()
+    right.node.setService("echo", access: .peers)
+    lab.connect(left, to: right)
+    // The spacing of handshakes is over.
+    lab.run(for: .seconds(5))
+    let stream = try lab.open("echo", from: left, to: right)
+    _ = try left.node.write([1].span.bytes, to: stream)
+    lab.run(for: .milliseconds(100))
+    let new = try restart(right, in: lab, knowing: left)
+    let crashed = lab.now
+    lab.onEvent = { host, event in
+      if host === left, event == .disconnected(left.find(new.key)!, .peerRestarted) {
+        #expect(lab.now - crashed < .seconds(1))
+      }
+    }
+    _ = try left.node.write([2].span.bytes, to: stream)
+    lab.run(for: .seconds(2))
+    #expect(left.events.contains(.disconnected(left.find(new.key)!, .peerRestarted)))
+  }
+
+  @Test func `a crash after a connection fell idle is noticed by the third Hello`() throws {
+    let (lab, left, right) = try NodeLab.pair { $0.connection.idleTimeout = .seconds(10) }
+    lab.connect(left, to: right)
+    lab.run(for: .seconds(8))
+    // Neither hears that the other has ended it.
+    lab.mtu = 0
+    lab.run(for: .seconds(3))
+    lab.mtu = 65_535
+    #expect(left.events.contains(.disconnected(left.find(right.key)!, .closed(.timedOut))))
+    let new = try restart(right, in: lab, knowing: left)
+    left.node.connect(to: left.find(new.key)!, now: lab.now)
+    lab.run(for: .milliseconds(700))
+    #expect(!isConnected(left, to: new))
+    lab.run(for: .milliseconds(100))
+    #expect(isConnected(left, to: new))
   }
 }

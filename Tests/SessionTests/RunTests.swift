@@ -93,7 +93,7 @@ import Testing
       opening: OpeningKey(CipherKey(SecretBytes(), provider, sealing: false)),
       exporter: HandshakeExporter(chainingKey: key, handshakeHash: .zero))
     let now = Instant(nanoseconds: 0)
-    let pair = KeyPair(keys: keys, localIndex: 1, remoteIndex: 2, isInitiator: true, window: 64, now: now)
+    let pair = KeyPair(keys: keys, localIndex: 1, remoteIndex: 2, isInitiator: true, window: 64, began: now, now: now)
     #expect(pair.canSend(3, at: now) && !pair.canSend(4, at: now))
     var run = [UInt8](repeating: 7, count: 3 * segment)
     var bytes = run.mutableBytes
