@@ -30,13 +30,14 @@ extension Array where Element == UInt8 {
   public init<Failure: Error>(
     capacity: Int, writing body: (inout OutputRawSpan) throws(Failure) -> Void
   ) throws(Failure) {
-    var storage = Array(repeating: 0, count: capacity)
-    let written = unsafe try storage.withUnsafeMutableBufferPointer { buffer throws(Failure) -> Int in
-      var output = unsafe OutputRawSpan(buffer: UnsafeMutableRawBufferPointer(buffer), initializedCount: 0)
-      try body(&output)
-      return output.byteCount
+    var failure: Failure?
+    let storage = unsafe Array(unsafeUninitializedCapacity: capacity) { buffer, count in
+      let room = UnsafeMutableRawBufferPointer(buffer)
+      var output = unsafe OutputRawSpan(buffer: room, initializedCount: 0)
+      do throws(Failure) { try body(&output) } catch { failure = error }
+      count = unsafe output.finalize(for: room)
     }
-    storage.removeLast(capacity - written)
+    if let failure { throw failure }
     self = storage
   }
 }

@@ -52,36 +52,17 @@ extension Device {
   ) -> (peer: PeerID, bytes: Int)? {
     opened.removeAll(keepingCapacity: true)
     // A shorter segment is no data, whatever follows it.
-    guard segmentSize >= WireGuard.transportOverhead, isData(run.bytes) else { return nil }
+    guard segmentSize >= WireGuard.transportOverhead, KeyPair.isData(run.bytes) else { return nil }
     let index = run.bytes.uint32(at: 4)
     guard let slot = indices[index], let peer = peers[Int(slot)], let pair = peer.keyPair(index),
       pair.age(at: now) < WireGuard.rejectAfter
     else { return nil }
-    var (start, packets, bytes) = (0, 0, 0)
-    var isNewest = false
-    while start < run.byteCount {
-      let end = min(start + segmentSize, run.byteCount)
-      var packet = run._mutatingExtracting(start..<end)
-      guard isData(packet.bytes), packet.bytes.uint32(at: 4) == index else { break }
-      do throws(DropReason) {
-        if try pair.open(&packet) { isNewest = true }
-        packets += 1
-        bytes += end - start
-        if end - start > WireGuard.transportOverhead {
-          opened.append(start + WireGuard.transportHeaderSize..<end - WireGuard.tagSize)
-        }
-      } catch { drops.count(error) }
-      start = end
+    let outcome = pair.open(&run, segmentSize: segmentSize, writing: &opened, counting: &drops)
+    if outcome.packets > 0 {
+      accepted(
+        outcome.packets, bytes: outcome.bytes, by: pair, of: peer, from: source, isNewest: outcome.isNewest, now: now)
     }
-    if packets > 0 {
-      accepted(packets, bytes: bytes, by: pair, of: peer, from: source, isNewest: isNewest, now: now)
-    }
-    return (peer.id, start)
-  }
-
-  private func isData(_ datagram: RawSpan) -> Bool {
-    datagram.byteCount >= WireGuard.transportOverhead
-      && datagram.uint32(at: 0) == MessageType.transport.rawValue
+    return (peer.id, outcome.end)
   }
 
   private mutating func receiveTransport(

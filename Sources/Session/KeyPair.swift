@@ -72,10 +72,67 @@ final class KeyPair {
     return key.counter - 1
   }
 
-  /// Opens a packet in place. It is checked, authenticated and only then entered into the window, so that a forged counter
-  /// moves nothing.
+  /// What became of a run.
+  struct Opened {
+    /// Packets that were authentic, and their bytes.
+    var packets = 0
+    var bytes = 0
+    /// Whether one of them has the highest counter so far.
+    var isNewest = false
+    /// Where the first segment begins that is not for this key pair, or the run ends.
+    var end = 0
+  }
+
+  static func isData(_ datagram: RawSpan) -> Bool {
+    datagram.byteCount >= WireGuard.transportOverhead
+      && datagram.uint32(at: 0) == MessageType.transport.rawValue
+  }
+
+  /// Opens the packets at the start of `run` that are for this key pair, in place: one of each `segmentSize` bytes, the last
+  /// one shorter. Appends where the plaintexts lie that are not empty; counts what was refused.
+  func open(
+    _ run: inout MutableRawSpan, segmentSize: Int, writing plaintexts: inout [Range<Int>],
+    counting drops: inout ReasonCounters<DropReason>
+  ) -> Opened {
+    Self.open(
+      &run, segmentSize: segmentSize, of: localIndex, with: opening, &replay, writing: &plaintexts, counting: &drops)
+  }
+
+  // One access to the window for the whole run.
+  private static func open(
+    _ run: inout MutableRawSpan, segmentSize: Int, of index: UInt32, with key: borrowing OpeningKey,
+    _ replay: inout ReplayWindow,
+    writing plaintexts: inout [Range<Int>], counting drops: inout ReasonCounters<DropReason>
+  ) -> Opened {
+    var opened = Opened()
+    while opened.end < run.byteCount {
+      let start = opened.end
+      let end = min(start + segmentSize, run.byteCount)
+      var packet = run._mutatingExtracting(start..<end)
+      guard isData(packet.bytes), packet.bytes.uint32(at: 4) == index else { break }
+      do throws(DropReason) {
+        if try open(&packet, with: key, &replay) { opened.isNewest = true }
+        opened.packets += 1
+        opened.bytes += end - start
+        if end - start > WireGuard.transportOverhead {
+          plaintexts.append(start + WireGuard.transportHeaderSize..<end - WireGuard.tagSize)
+        }
+      } catch { drops.count(error) }
+      opened.end = end
+    }
+    return opened
+  }
+
+  /// Opens one packet in place.
   /// - Returns: whether its counter is the highest so far.
   func open(_ packet: inout MutableRawSpan) throws(DropReason) -> Bool {
+    try Self.open(&packet, with: opening, &replay)
+  }
+
+  /// A packet is checked, authenticated and only then entered into the window, so that a forged counter moves nothing.
+  private static func open(
+    _ packet: inout MutableRawSpan, with key: borrowing OpeningKey, _ replay: inout ReplayWindow
+  ) throws(DropReason) -> Bool {
     let counter = packet.bytes.uint64(at: 8)
     switch replay.check(counter) {
     case .fresh: break
@@ -86,7 +143,7 @@ final class KeyPair {
     let size = packet.byteCount
     do throws(CryptoError) {
       var body = packet._mutatingExtracting(WireGuard.transportHeaderSize..<size)
-      try opening.open(&body, counter: counter)
+      try key.open(&body, counter: counter)
     } catch { throw .forged }
     _ = replay.commit(counter)
     return counter == replay.highest
