@@ -64,7 +64,11 @@ extension Connection {
     path.holdsMarks =
       !path.markedArrived && silentPackets > 0 && unanswered == 0
       && now.nanoseconds(since: silentSince) < 1_000_000_000
-    if asksForAck { trimAt = now.advanced(nanoseconds: Self.quietTime) }
+    if asksForAck {
+      contentBytes = message.byteCount &+ (now.nanoseconds(since: lastContent) < Self.quietTime ? contentBytes : 0)
+      lastContent = now
+      trimAt = now.advanced(nanoseconds: Self.quietTime)
+    }
     return .accepted(hasForeignFrames: hasForeignFrames)
   }
 

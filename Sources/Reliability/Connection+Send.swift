@@ -114,6 +114,11 @@ extension Connection {
       sent.append(packet)
       return
     }
+    if unanswered == 0 {
+      // Who asks because nothing came any more has waited already.
+      let waits = inquiryAt.map { $0 <= now } ?? false
+      unansweredSince = waits ? max(lastReceived, now.advanced(nanoseconds: -1_000_000_000)) : now
+    }
     silentPackets = 0
     let size = min(bytes + configuration.overheadPerPacket, Int(UInt16.max))
     packet.size = UInt16(size)
@@ -124,7 +129,6 @@ extension Connection {
     if let sampler = path.sampler {
       sampler.sent(sent.next - 1, size: size, inFlight: bytesInFlight, base: sent.base, now: now)
     }
-    if unanswered == 0 { unansweredSince = now }
     unanswered += 1
     lastAskedAt = now
     if probes > 0 { probes -= 1 }

@@ -117,6 +117,9 @@ public struct Connection: ~Copyable {
   var unanswered = 0
   var unansweredSince: Instant?
   var lastAskedAt = Instant(nanoseconds: 0)
+  /// When the last packet came that asks for an acknowledgement, and the bytes of all that came without a pause of two seconds.
+  var lastContent = Instant(nanoseconds: 0)
+  var contentBytes = 0
   /// When the probe timer ran out, or began anew on another path.
   var probeTimerBegin = Instant(nanoseconds: .min)
   var largestAcked: UInt64 = 0
@@ -299,13 +302,23 @@ public struct Connection: ~Copyable {
     if unanswered == 0 { result = earliest(result, trimAt) }
     if let vanishing = vanishingAt { result = earliest(result, vanishing) }
     if let idle = configuration.idleTimeout { result = earliest(result, lastReceived + idle) }
-    return earliest(result, keepaliveAt)
+    return earliest(earliest(result, keepaliveAt), inquiryAt)
   }
 
   /// When an idle connection with open streams asks whether the peer is still there, so that it does not end.
   private var keepaliveAt: Instant? {
     guard let idle = configuration.idleTimeout, table.count > 0, unanswered == 0 else { return nil }
     return max(lastReceived, lastAskedAt) + idle / 2
+  }
+
+  /// When a peer that sent much has fallen silent since, and is asked for it. Perhaps it has more to say and does not reach us,
+  /// for our address or a NAT's has changed, and only we can tell it; or it is gone.
+  var inquiryAt: Instant? {
+    guard contentBytes >= 16_384, unanswered == 0, lastAskedAt < lastContent,
+      table.count > 0 || !incomingChannels.all.isEmpty
+    else { return nil }
+    let timeout = path.rtt.probeTimeout(maximumAckDelay: maximumAckDelay)
+    return lastReceived.advanced(nanoseconds: max(2 * timeout, 500_000_000))
   }
 
   /// Only after a few probes went unanswered: a machine that slept must have had the chance to ask.
@@ -328,6 +341,7 @@ public struct Connection: ~Copyable {
     path.pacer.expire(now: now)
     acks.handleTimeout(now: now)
     if let keepaliveAt, keepaliveAt <= now { probes = max(probes, 1) }
+    if let inquiryAt, inquiryAt <= now { probes = max(probes, 1) }
     if let due = recoveryDeadline, due <= now { recoveryTimeout(now: now) }
     if let trimAt, trimAt <= now, unanswered == 0 {
       self.trimAt = nil

@@ -46,7 +46,7 @@ final class EngineCore {
   private var drained: [UInt64] = []
   private var isSocketBlocked = false
   /// Datagrams that the kernel would not send for their addresses, as far as the node knows.
-  private var badAddresses: UInt64 = 0
+  private var refusedSources: UInt64 = 0
   private(set) var isStopping = false
   private var handshakeCredit: Int64 = 0
   private var clocks: (monotonic: Instant, wall: Instant)
@@ -161,8 +161,8 @@ final class EngineCore {
   /// `false` when the socket takes no more now.
   private func flush() -> Bool {
     let outcome = socket.flush(&outgoing)
-    if socket.counters.badAddress != badAddresses {
-      badAddresses = socket.counters.badAddress
+    if socket.counters.refusedSources != refusedSources {
+      refusedSources = socket.counters.refusedSources
       node.forgetLocalAddresses()
     }
     guard outcome == .blocked else { return true }

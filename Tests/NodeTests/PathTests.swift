@@ -28,7 +28,6 @@ import Testing
     let (lab, sender, receiver) = try transfer(greater: greater)
     let mover = senderMoves ? sender : receiver
     let other = senderMoves ? receiver : sender
-    // Something is on its way from the mover after the move, or nobody could know of it.
     lab.delays[mover.address] = .some(nil)
     mover.address = Self.address(7)
     lab.run(for: .seconds(4))
@@ -36,6 +35,20 @@ import Testing
     #expect(other.node.status(of: other.find(mover.key)!)?.endpoint == mover.address)
     #expect(other.events.contains(.pathChanged(other.find(mover.key)!, mover.address)))
     #expect(!sender.events.contains { if case .disconnected = $0 { true } else { false } })
+  }
+
+  @Test func `a receiver that moves and has nothing to say lets the sender know within a second`() throws {
+    let (lab, sender, receiver) = try transfer(greater: true)
+    // Whatever the receiver asked is answered, and nothing else arrives.
+    lab.mtu = 200
+    lab.run(for: .milliseconds(300))
+    lab.mtu = 65_535
+    lab.delays[receiver.address] = .some(nil)
+    receiver.address = Self.address(7)
+    lab.run(for: .seconds(1))
+    #expect(sender.node.status(of: sender.find(receiver.key)!)?.endpoint == receiver.address)
+    lab.run(for: .seconds(1))
+    #expect(receiver.received.values.first?.count == 900_000)
   }
 
   @Test func `a NAT that gives another port does not make the connection begin from scratch`() throws {

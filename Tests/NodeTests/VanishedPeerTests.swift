@@ -25,6 +25,22 @@ import Testing
     #expect(lab.now - began >= .seconds(14))
   }
 
+  @Test func `it is noticed within 15 seconds by who only receives`() throws {
+    let (lab, left, right) = try NodeLab.pair()
+    right.node.setService("bulk", access: .peers)
+    lab.connect(left, to: right)
+    let stream = try lab.open("bulk", from: left, to: right)
+    lab.send(NodeTests.data(900_000), on: stream, from: left)
+    lab.run(for: .milliseconds(60))
+    // Whatever the receiver asked is answered.
+    lab.mtu = 200
+    lab.run(for: .milliseconds(50))
+    lab.mtu = 0
+    lab.run(for: .milliseconds(15_100))
+    #expect(right.received.values.first?.count ?? 900_000 < 900_000)
+    #expect(right.events.contains(.disconnected(right.find(left.key)!, .closed(.timedOut))))
+  }
+
   @Test func `it is noticed within 15 seconds when the keys were gone already`() throws {
     let (lab, left, right) = try NodeLab.pair()
     right.node.setService("echo", access: .peers)

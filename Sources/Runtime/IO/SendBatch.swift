@@ -143,6 +143,9 @@ public struct SendBatch: ~Copyable {
     return sent == run.length
   }
 
+  /// Lets the kernel choose the source of the first run.
+  mutating func clearSource() { unsafe cmesh_send_batch_run(storage, Int32(head))!.pointee.source = cmesh_address() }
+
   private func bytes(_ index: Int, from offset: Int) -> UnsafeMutableRawPointer {
     unsafe UnsafeMutableRawPointer(cmesh_send_batch_bytes(storage, Int32(index))!) + offset
   }

@@ -13,6 +13,8 @@ public struct UDPCounters: Equatable, Sendable {
   public var receiveCalls: UInt64 = 0
   /// Flushes that ended because the socket's buffer was full.
   public var sendBlocked: UInt64 = 0
+  /// Runs whose source the kernel refused, sent from an address that it chose.
+  public var refusedSources: UInt64 = 0
 
   // Datagrams that were dropped, by reason.
 
@@ -26,7 +28,7 @@ public struct UDPCounters: Equatable, Sendable {
   public var denied: UInt64 = 0
   /// The device's queue is full (ENOBUFS, ENOMEM).
   public var noBuffers: UInt64 = 0
-  /// The source or destination is none that can be used (EINVAL, EADDRNOTAVAIL).
+  /// The destination is none that can be used (EINVAL, EADDRNOTAVAIL).
   public var badAddress: UInt64 = 0
   /// Any other error.
   public var otherErrors: UInt64 = 0

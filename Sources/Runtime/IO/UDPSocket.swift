@@ -99,9 +99,12 @@ public struct UDPSocket: ~Copyable, Sendable {
 
   // MARK: - Sending
 
-  /// Sends what `batch` holds. Never waits. A datagram that cannot be sent is counted under its reason and dropped.
+  /// Sends what `batch` holds. Never waits. A datagram that cannot be sent is counted under its reason and dropped; where the
+  /// kernel refuses the source, because this machine no longer has that address, it chooses one.
   @discardableResult
   public mutating func flush(_ batch: inout SendBatch) -> Flushed {
+    // The run that is next was refused, perhaps for its source.
+    var isWithoutSource = false
     while !batch.isEmpty {
       let run = batch.run(batch.head)
       let several = run.length > run.segment
@@ -111,13 +114,21 @@ public struct UDPSocket: ~Copyable, Sendable {
       } else {
         sent = sendRuns(&batch)
       }
-      guard sent < 0 else { continue }
+      guard sent < 0 else {
+        if isWithoutSource { counters.refusedSources += 1 }
+        isWithoutSource = false
+        continue
+      }
       switch -sent {
       case EINTR: continue
       case EAGAIN:
         counters.sendBlocked += 1
         return .blocked
+      case let errno where run.source.family != 0 && Self.mayMeanSource(errno):
+        batch.clearSource()
+        isWithoutSource = true
       case let errno:
+        isWithoutSource = false
         if several, run.sent == 0, usesSegmentation, Self.mayMeanSegmentation(errno) {
           switch trySingly(&batch, errno) {
           case .some(let flushed): return flushed
@@ -128,6 +139,11 @@ public struct UDPSocket: ~Copyable, Sendable {
       }
     }
     return .done
+  }
+
+  /// Errors by which the kernel refuses a source that is no address of this machine: they differ by its version.
+  private static func mayMeanSource(_ errno: Int32) -> Bool {
+    errno == EINVAL || errno == EADDRNOTAVAIL || errno == ENETUNREACH || errno == EHOSTUNREACH
   }
 
   /// Errors by which a device refuses segmentation, or the kernel a segment that is larger than the device's MTU.
