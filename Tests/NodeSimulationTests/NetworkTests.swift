@@ -93,6 +93,30 @@ import Testing
     #expect(network.report.messages.latencyMillisecondsMax < (family == "ipv6" ? 60_000 : 3_000))
   }
 
+  @Test(arguments: 1...3, ["port-restricted", "symmetric"])
+  func `a NAT that loses its table in the middle of a download costs less than a second`(seed: UInt64, nat: String)
+    throws
+  {
+    let scenario = { (event: String) in
+      try Scenario(
+        parsing: """
+          seed \(seed)
+          nodes 2
+          topology full
+          duration 15s
+          link delay 15ms rate 20M queue 100k
+          nat 1 \(nat)
+          at 2s transfer 0 > 1 5M
+          \(event)
+          """)
+    }
+    let network = Self.run(try scenario("at 3s reset-nat 1"))
+    #expect(network.violation == nil && network.report.disconnects == 0)
+    let seconds = network.report.transfers.first?.seconds ?? .infinity
+    let undisturbed = Self.run(try scenario("")).report.transfers.first?.seconds ?? 0
+    #expect(undisturbed > 1.5 && seconds < undisturbed + 1, "\(seconds) s, \(undisturbed) s")
+  }
+
   @Test func `hosts that crash, sleep and move come back`() throws {
     let scenario = try Scenario(
       parsing: """
