@@ -26,8 +26,12 @@ struct HelloExchange {
   private(set) var due = Instant.distantFuture
   private var attempts = 0
 
-  /// A mesh peer has not answered three on this key pair.
-  var isUnanswered: Bool { kind == .mesh && !heard && attempts >= 3 }
+  /// A handshake was asked for since the peer's last `Hello`.
+  private var hasAskedForKeys = false
+
+  /// A mesh peer has not answered three on this key pair: perhaps it knows other keys. If it answers none on those either, that
+  /// was not it.
+  var wantsKeys: Bool { kind == .mesh && !heard && attempts >= 3 && !hasAskedForKeys }
 
   private static let toStrangers: [Int64] = [1_000_000_000, 4_000_000_000]
   private static let patience: Int64 = 4_000_000_000
@@ -52,6 +56,14 @@ struct HelloExchange {
 
   /// Whether the peer is plain WireGuard is open again: it does not answer as WireGuard either.
   mutating func reconsider() { if kind == .plain { kind = .unknown } }
+
+  mutating func askedForKeys() { hasAskedForKeys = true }
+
+  /// The peer answers no handshakes.
+  mutating func handshakeFailed() {
+    hasAskedForKeys = false
+    reconsider()
+  }
 
   /// There is no session any more.
   mutating func end() { due = .distantFuture }
@@ -97,6 +109,7 @@ struct HelloExchange {
     peerIncarnation = incarnation
     kind = .mesh
     heard = true
+    hasAskedForKeys = false
     // One that was sent before the peer knew us, and that comes late, takes nothing back.
     if mirrored == own { knowsUs = true } else if outcome.restarted { knowsUs = false }
     if peerHeard, mirrored == own, !acknowledged {

@@ -21,7 +21,7 @@ extension Node {
       case .handshakeFailed(let id):
         guard let peer = self[id] else { continue }
         peer.egress = nil
-        peer.hello.reconsider()
+        peer.hello.handshakeFailed()
         giveUpConnecting(peer)
       case .strangerAdded(let id, let key):
         store(NodePeer(id: id, publicKey: key, isStranger: true, incarnation: incarnation, firstNumber: firstNumber))
@@ -101,8 +101,8 @@ extension Node {
       hello.software = configuration.software
       device.send(Payload.hello(hello).bytes, to: peer.id, now: now)
       // It may have started again, and know nothing of these keys.
-      if peer.hello.isUnanswered { device.startHandshake(with: peer.id, now: now) }
-    } else if device.isHandshaking(with: peer.id) {
+      if peer.hello.wantsKeys, device.renewKeys(with: peer.id, now: now) { peer.hello.askedForKeys() }
+    } else if device.isHandshaking(with: peer.id, now: now) {
       peer.hello.reconsider()
     } else if kind != .plain, peer.hello.kind == .plain, peer.connectDeadline != .distantFuture {
       peer.connectDeadline = .distantFuture

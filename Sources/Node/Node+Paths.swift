@@ -188,7 +188,7 @@ extension Node {
     // The interface that it went out by may be gone.
     if let address = peer.activeAddress { localAddresses.forget(address) }
     // The peer may have started again, and know nothing of these keys: rule 6 of WireGuard would ask after 15 s.
-    if timeouts >= 3 { device.startHandshake(with: peer.id, now: now) }
+    if timeouts >= 3 { _ = device.renewKeys(with: peer.id, now: now) }
   }
 
   /// Takes the path that is best now, if that is not the one in use.

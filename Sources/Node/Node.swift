@@ -170,7 +170,9 @@ public struct Node: ~Copyable {
     guard let peer = self[id] else { return }
     if peer.isConnected { return events.append(.connected(id)) }
     if peer.hello.kind == .plain {
-      if device.canSend(to: id, now: now), !device.isHandshaking(with: id) { return events.append(.plain(id)) }
+      if device.canSend(to: id, now: now), !device.isHandshaking(with: id, now: now) {
+        return events.append(.plain(id))
+      }
       peer.hello.reconsider()
     }
     if peer.connectDeadline == .distantFuture { peer.connectDeadline = now + configuration.connectTimeout }

@@ -89,9 +89,7 @@ extension DisconnectReason {
   /// Whether a peer that it ended for has most likely thrown its keys away.
   var losesKeys: Bool {
     switch self {
-    case .closed(.closedByPeer(code: .goingAway, _)), .closed(.closedByPeer(code: .peerRemoved, _)),
-      .closed(.peerVanished):
-      true
+    case .closed(.closedByPeer(code: .goingAway, _)), .closed(.closedByPeer(code: .peerRemoved, _)): true
     default: false
     }
   }

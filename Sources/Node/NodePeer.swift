@@ -22,8 +22,8 @@ final class NodePeer {
   var firstNumber: UInt64
   /// Both sides know of each other: numbered frames may be sent.
   var isConnected = false
-  /// It has most likely thrown its keys away: it said that it was leaving, or vanished. Ours are good for nothing until the
-  /// next handshake.
+  /// It has most likely thrown its keys away, since it said that it was leaving. Ours are good for nothing until the next
+  /// handshake.
   var hasLostKeys = false
   /// Somebody waits for the connection until then.
   var connectDeadline = Instant.distantFuture

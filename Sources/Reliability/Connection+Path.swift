@@ -45,6 +45,7 @@ extension Connection {
     probeTimerBegin = now
     if oldIsDead {
       unansweredSince = unanswered > 0 ? now : nil
+      waited = 0
       lastAskedAt = now
     }
   }

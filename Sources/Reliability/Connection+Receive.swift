@@ -29,21 +29,26 @@ extension Connection {
     // A packet whose frames were processed in part and which then found no memory is not recorded: every frame may come
     // twice without harm.
     var asksForAck = false
+    var hasContent = false
     var hasForeignFrames = false
     while let frame = try next(&reader) {
       if !asksForAck, frame.isAckEliciting { asksForAck = true }
       switch frame {
       case .stream(let stream):
+        hasContent = true
         guard try receive(stream, in: message) else {
           counters.noRoom += 1
           return .noRoom
         }
       case .message(let piece):
+        hasContent = true
         guard try receive(piece, in: message) else {
           counters.noRoom += 1
           return .noRoom
         }
-      case .datagram(let datagram): try receive(datagram, in: message)
+      case .datagram(let datagram):
+        hasContent = true
+        try receive(datagram, in: message)
       case .ack(let ack): try receive(ack, in: message, now: now)
       case .maxData(let limit): raiseDataLimit(limit)
       case .streamMaxData(let update): try receive(update)
@@ -64,11 +69,11 @@ extension Connection {
     path.holdsMarks =
       !path.markedArrived && silentPackets > 0 && unanswered == 0
       && now.nanoseconds(since: silentSince) < 1_000_000_000
-    if asksForAck {
+    if hasContent {
       contentBytes = message.byteCount &+ (now.nanoseconds(since: lastContent) < Self.quietTime ? contentBytes : 0)
       lastContent = now
-      trimAt = now.advanced(nanoseconds: Self.quietTime)
     }
+    if asksForAck { trimAt = now.advanced(nanoseconds: Self.quietTime) }
     return .accepted(hasForeignFrames: hasForeignFrames)
   }
 

@@ -78,6 +78,7 @@ extension Connection {
       timeouts = 0
       probes = 0
       unansweredSince = unanswered > 0 ? now : nil
+      waited = 0
     }
     path.updatePacer()
   }

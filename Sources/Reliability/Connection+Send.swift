@@ -115,9 +115,10 @@ extension Connection {
       return
     }
     if unanswered == 0 {
+      unansweredSince = now
       // Who asks because nothing came any more has waited already.
-      let waits = inquiryAt.map { $0 <= now } ?? false
-      unansweredSince = waits ? max(lastReceived, now.advanced(nanoseconds: -1_000_000_000)) : now
+      let isInquiry = inquiryAt.map { $0 <= now } ?? false
+      waited = isInquiry ? min(now.nanoseconds(since: lastReceived), 1_000_000_000) : 0
     }
     silentPackets = 0
     let size = min(bytes + configuration.overheadPerPacket, Int(UInt16.max))

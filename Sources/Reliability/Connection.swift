@@ -116,8 +116,10 @@ public struct Connection: ~Copyable {
   /// Packets in flight that ask for an acknowledgement.
   var unanswered = 0
   var unansweredSince: Instant?
+  /// Nanoseconds without a packet before that.
+  var waited: Int64 = 0
   var lastAskedAt = Instant(nanoseconds: 0)
-  /// When the last packet came that asks for an acknowledgement, and the bytes of all that came without a pause of two seconds.
+  /// When the last packet with data came, and the bytes of all that came without a pause of two seconds.
   var lastContent = Instant(nanoseconds: 0)
   var contentBytes = 0
   /// When the probe timer ran out, or began anew on another path.
@@ -322,12 +324,16 @@ public struct Connection: ~Copyable {
   }
 
   /// Only after a few probes went unanswered: a machine that slept must have had the chance to ask.
-  private var vanishingAt: Instant? { timeouts >= 3 ? unansweredSince.map { $0 + configuration.vanishedAfter } : nil }
+  private var vanishingAt: Instant? {
+    guard timeouts >= 3, let unansweredSince else { return nil }
+    return (unansweredSince + configuration.vanishedAfter).advanced(nanoseconds: -waited)
+  }
 
   /// To be called before the first packet after a time in which nothing could be sent at all, for want of keys: that time
   /// says nothing against the peer.
   public mutating func resumed(now: Instant) {
     if unansweredSince != nil { unansweredSince = now }
+    waited = 0
     timeouts = 0
     lastAskedAt = now
     probeTimerBegin = now

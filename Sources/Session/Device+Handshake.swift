@@ -190,7 +190,9 @@ extension Device {
     let bytes = message.bytes
     let localIndex = bytes.uint32(at: 8)
     guard let slot = indices[localIndex], let peer = peers[Int(slot)] else { throw .unknownReceiver }
-    guard let pending = peer.pending, pending.localIndex == localIndex else { throw .noHandshake }
+    guard let pending = peer.pending, pending.localIndex == localIndex, pending.isOpen(at: now) else {
+      throw .noHandshake
+    }
     let keys: TransportKeys
     do throws(CryptoError) {
       keys = try pending.noise.read(

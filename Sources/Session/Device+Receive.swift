@@ -87,6 +87,7 @@ extension Device {
     _ packets: Int, bytes: Int, by pair: KeyPair, of peer: Peer, from source: SocketAddress, isNewest: Bool,
     now: Instant
   ) {
+    lastIndex = pair.localIndex
     if peer.next === pair { confirm(peer, now: now) }
     if isNewest, peer.roams, peer.endpoint != source, peer.current === pair {
       peer.endpoint = source

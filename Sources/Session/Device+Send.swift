@@ -58,13 +58,24 @@ extension Device {
     peer.staged.removeAll()
   }
 
-  /// Starts a handshake with the peer, unless one was sent less than 5 s ago.
-  /// - Parameter isUrgent: even then, when that one is over: for a peer that is known to have lost its keys.
+  /// Starts a handshake with the peer, 5 s after the last one at the earliest.
+  /// - Parameter isUrgent: 250 ms after the last one, when that one is over: for a peer that is known to have lost its keys.
   public mutating func startHandshake(with id: PeerID, isUrgent: Bool = false, now: Instant) {
     guard let peer = self[id] else { return }
-    if isUrgent, peer.pending == nil { peer.lastHandshakeSent = nil }
-    oweInitiation(peer, now: now)
+    let isOver = peer.next == nil && (peer.pending == nil || peer.timers.retransmit == .distantFuture)
+    oweInitiation(peer, after: isUrgent && isOver ? Self.urgentSpacing : WireGuard.handshakeSpacing, now: now)
   }
+
+  /// Starts a handshake with a peer that seems not to know the present keys. Does nothing within 5 s of the last one.
+  /// - Returns: whether it was started.
+  public mutating func renewKeys(with id: PeerID, now: Instant) -> Bool {
+    guard let peer = self[id], !peer.owesInitiation else { return false }
+    if let last = peer.lastHandshakeSent, now.nanoseconds(since: last) < WireGuard.handshakeSpacing { return false }
+    oweInitiation(peer, now: now)
+    return true
+  }
+
+  private static let urgentSpacing: Int64 = 250_000_000
 
   /// Appends the next datagram to `output` and tells where it goes; `nil` when there is none.
   /// - Parameters:
@@ -184,13 +195,13 @@ extension Device {
     }
   }
 
-  /// A handshake is wanted: an initiation goes out unless handshake traffic left for the peer less than 5 s ago.
-  mutating func oweInitiation(_ peer: Peer, now: Instant) {
+  /// A handshake is wanted: an initiation goes out unless handshake traffic left for the peer less than `spacing` ago.
+  mutating func oweInitiation(_ peer: Peer, after spacing: Int64 = WireGuard.handshakeSpacing, now: Instant) {
     guard !peer.owesInitiation else { return }
-    if let last = peer.lastHandshakeSent, now.nanoseconds(since: last) < WireGuard.handshakeSpacing {
+    if let last = peer.lastHandshakeSent, now.nanoseconds(since: last) < spacing {
       // A response counts too, but its session may never be confirmed: then nothing else would start one.
-      if peer.pending == nil, peer.timers.retransmit == .distantFuture {
-        peer.timers.retransmit = last.advanced(nanoseconds: WireGuard.handshakeSpacing)
+      if peer.timers.retransmit == .distantFuture || spacing < WireGuard.handshakeSpacing {
+        peer.timers.retransmit = min(peer.timers.retransmit, last.advanced(nanoseconds: spacing))
         deadlines.scheduleNoLater(peer.id.slot, than: peer.timers.retransmit)
       }
       return

@@ -94,6 +94,8 @@ public struct Device: ~Copyable {
 
   /// Where the plaintexts of the last ``open(_:segmentSize:from:now:)`` lie in its run, in order.
   public internal(set) var opened: [Range<Int>] = []
+  /// The index of the key pair that opened what came last.
+  var lastIndex: UInt32 = 0
 
   var peers: [Peer?] = []
   var freeSlots: [UInt32] = []
@@ -212,13 +214,13 @@ public struct Device: ~Copyable {
     peer.presharedKey = key
   }
 
-  /// Refuses packets under the key pair before the present one, which WireGuard takes for a while: nothing that the peer is
-  /// waited for comes by it any more.
+  /// Refuses packets under the key pair before the present one, which WireGuard takes for a while: what came last tells that the
+  /// peer has started again, and nothing that it is waited for comes by it any more.
   ///
-  /// Does nothing when the handshakes of the two crossed: then each side sends under the one that it began.
+  /// Does nothing when that came by it, or the handshakes of the two crossed: then each side sends under the one that it began.
   public mutating func dropPreviousKeys(of id: PeerID) {
     guard let peer = self[id], let current = peer.current, let previous = peer.previous,
-      previous.created < current.began
+      previous.localIndex != lastIndex, previous.created < current.began
     else { return }
     drop(previous)
     peer.previous = nil
@@ -236,9 +238,9 @@ public struct Device: ~Copyable {
   public func canSend(to id: PeerID, now: Instant) -> Bool { self[id]?.current?.canSend(at: now) ?? false }
 
   /// Whether an initiation to the peer is owed or has no answer yet: keys are old, or nothing came back for 15 s.
-  public func isHandshaking(with id: PeerID) -> Bool {
+  public func isHandshaking(with id: PeerID, now: Instant) -> Bool {
     guard let peer = self[id] else { return false }
-    return peer.owesInitiation || peer.pending != nil
+    return peer.owesInitiation || peer.pending?.isOpen(at: now) ?? false
   }
 
   /// Erases all keys and all handshake state: to be called when the machine slept, or the process was stopped, for long.

@@ -81,6 +81,9 @@ final class PendingInitiation {
     self.sent = sent
   }
 
+  /// Whether an answer is still taken: for somewhat longer than until the next initiation.
+  func isOpen(at now: Instant) -> Bool { now.nanoseconds(since: sent) < 6_000_000_000 }
+
   /// When the copies go out, in nanoseconds after the first.
   static let copyTimes: [Int64] = [300_000_000, 1_000_000_000, 2_500_000_000]
 }

@@ -51,6 +51,22 @@ import Testing
     #expect(receiver.received.values.first?.count == 900_000)
   }
 
+  @Test func `two that have sent each other much and are silent do not go on asking`() throws {
+    let (lab, sender, receiver) = try transfer(greater: true)
+    lab.run(for: .seconds(2))
+    let stream = try #require(receiver.opened().first)
+    receiver.outgoing.append((stream, NodeTests.data(900_000), 0))
+    // Neither ends its direction.
+    let half = try lab.open("bulk", from: sender, to: receiver)
+    _ = try sender.node.write(NodeTests.data(100_000).bytes, to: half)
+    lab.run(for: .seconds(8))
+    #expect(sender.received.values.first?.count == 900_000)
+    var datagrams = 0
+    lab.onDatagram = { datagram, _, _ in datagrams += datagram.count > 32 ? 1 : 0 }
+    lab.run(for: .seconds(60))
+    #expect(datagrams == 0)
+  }
+
   @Test func `a NAT that gives another port does not make the connection begin from scratch`() throws {
     let (lab, sender, receiver) = try transfer(greater: true)
     let window = sender.node.status(of: sender.find(receiver.key)!)?.connection?.congestionWindow ?? 0

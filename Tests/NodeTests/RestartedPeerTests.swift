@@ -85,6 +85,13 @@ import Testing
     new.node.connect(to: new.find(left.key)!, now: lab.now)
     lab.run(for: .milliseconds(25))
     #expect(isConnected(left, to: new) && isConnected(new, to: left))
+    // The initiation that was answered by the way does not keep the next one back.
+    new.node.closeAll(now: lab.now)
+    lab.run(for: .milliseconds(100))
+    let newer = try restart(new, in: lab, knowing: left)
+    left.node.connect(to: left.find(newer.key)!, now: lab.now)
+    lab.run(for: .milliseconds(275))
+    #expect(isConnected(left, to: newer))
   }
 
   @Test func `packets of a connection that goes on need no Hello on the new keys`() throws {
@@ -127,6 +134,58 @@ import Testing
     }
     // One, and its three copies.
     #expect(initiations == 4)
+  }
+
+  @Test func `one that says at once that it leaves gets four handshakes a second at most`() throws {
+    let (lab, left, right) = try NodeLab.pair()
+    lab.connect(left, to: right)
+    var initiations = 0
+    lab.onDatagram = { datagram, _, _ in if datagram[0] == 1 { initiations += 1 } }
+    lab.onEvent = { host, event in
+      switch event {
+      case .connected: if host === right { right.node.closeAll(now: lab.now) }
+      case .disconnected: if host === left { left.node.connect(to: left.find(right.key)!, now: lab.now) }
+      default: break
+      }
+    }
+    right.node.closeAll(now: lab.now)
+    lab.run(for: .seconds(10))
+    #expect((2...41).contains(initiations))
+  }
+
+  @Test func `a long way is no reason for more handshakes`() throws {
+    let (lab, left, right) = try NodeLab.pair()
+    lab.delay = .milliseconds(800)
+    left.node.connect(to: left.find(right.key)!, now: lab.now)
+    lab.run(for: .seconds(10))
+    left.node.eraseAllKeys(now: lab.now)
+    _ = left.node.ping(left.find(right.key)!, token: 1, now: lab.now)
+    lab.run(for: .seconds(10))
+    #expect(isConnected(left, to: right))
+    var initiations = 0
+    lab.onDatagram = { datagram, _, _ in if datagram[0] == 1 { initiations += 1 } }
+    lab.run(for: .seconds(60))
+    #expect(initiations == 0)
+  }
+
+  @Test func `one that no longer answers any Hello gets one handshake for that`() throws {
+    let (lab, left, right) = try NodeLab.pair { $0.connection.idleTimeout = .seconds(10) }
+    lab.connect(left, to: right)
+    lab.run(for: .seconds(8))
+    lab.mtu = 0
+    lab.run(for: .seconds(3))
+    var initiations = 0
+    var hellos = 0
+    lab.onDatagram = { datagram, _, _ in
+      initiations += datagram[0] == 1 ? 1 : 0
+      let isHello = datagram[0] == 4 && datagram.count > 32
+      hellos += isHello ? 1 : 0
+      lab.mtu = isHello ? 0 : 65_535
+    }
+    left.node.connect(to: left.find(right.key)!, now: lab.now)
+    lab.run(for: .seconds(20))
+    // Each side asks; rule 6 of WireGuard would be next.
+    #expect(initiations == 2 && hellos > 10)
   }
 
   @Test func `a crash is noticed within a second under traffic, when the peer is there again`() throws {

@@ -123,6 +123,7 @@ public struct UDPSocket: ~Copyable, Sendable {
       case EINTR: continue
       case EAGAIN:
         counters.sendBlocked += 1
+        if isWithoutSource { counters.refusedSources += 1 }
         return .blocked
       case let errno where run.source.family != 0 && Self.mayMeanSource(errno):
         batch.clearSource()
