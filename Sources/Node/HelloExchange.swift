@@ -57,6 +57,12 @@ struct HelloExchange {
   /// Whether the peer is plain WireGuard is open again: it does not answer as WireGuard either.
   mutating func reconsider() { if kind == .plain { kind = .unknown } }
 
+  /// The peer has heard ours, as other things than its `Hello` tell.
+  mutating func wasHeard() {
+    acknowledged = true
+    due = .distantFuture
+  }
+
   mutating func askedForKeys() { hasAskedForKeys = true }
 
   /// The peer answers no handshakes.

@@ -17,6 +17,7 @@ extension Node {
       case .erased(let id):
         guard let peer = self[id] else { continue }
         peer.hello.end()
+        restartConnecting(peer, now: now)
         markReady(peer)
       case .handshakeFailed(let id):
         guard let peer = self[id] else { continue }
@@ -75,13 +76,16 @@ extension Node {
         Connection(configuration: settings, opensOddStreams: peer.publicKey < publicKey, pool: pool, now: now))
     }
     if peer.hello.knowsUs { peer.connection?.machine.ignoreNumbers(below: hello.firstNumber) }
-    if outcome.completed, !peer.isConnected {
-      peer.isConnected = true
-      peer.connectDeadline = .distantFuture
-      device.setReplayWindow(32_704, of: peer.id)
-      beginPaths(of: peer, now: now)
-      events.append(.connected(peer.id))
-    }
+    if outcome.completed, !peer.isConnected { completeConnection(with: peer, now: now) }
+  }
+
+  /// Both sides know that they have heard each other.
+  mutating func completeConnection(with peer: NodePeer, now: Instant) {
+    peer.isConnected = true
+    peer.connectDeadline = .distantFuture
+    device.setReplayWindow(32_704, of: peer.id)
+    beginPaths(of: peer, now: now)
+    events.append(.connected(peer.id))
   }
 
   /// Sends what the exchange of `Hello` owes the peer at `now`.
@@ -108,6 +112,11 @@ extension Node {
       peer.connectDeadline = .distantFuture
       events.append(.plain(peer.id))
     }
+  }
+
+  /// There are no keys any more, and somebody waits for the connection.
+  mutating func restartConnecting(_ peer: NodePeer, now: Instant) {
+    if peer.connectDeadline != .distantFuture { device.startHandshake(with: peer.id, now: now) }
   }
 
   mutating func giveUpConnecting(_ peer: NodePeer) {
@@ -187,7 +196,7 @@ extension Node {
     switch reason {
     case .closedLocally(let code, let text): (close.code, close.reason) = (code, text)
     case .violation(let error): close.code = error.code
-    case .closedByPeer, .timedOut, .peerVanished: close.code = .goingAway
+    case .closedByPeer, .timedOut, .peerVanished: close.code = .noError
     }
     let payload = Payload.close(close) { output in
       peer.connection?.machine.writeLastAck(into: &output, now: now)

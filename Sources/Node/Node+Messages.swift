@@ -50,6 +50,11 @@ extension Node {
     return true
   }
 
+  /// Whether the peer has every message that was sent to it; also when there is no connection.
+  public func hasDeliveredMessages(to id: PeerID) -> Bool {
+    self[id]?.connection.map { $0.machine.hasDeliveredMessages } ?? true
+  }
+
   /// Asks for `.messagesDelivered` when the peer has every message sent to it so far.
   /// - Returns: whether there is a connection that can tell.
   public mutating func notifyWhenDelivered(to id: PeerID) -> Bool {

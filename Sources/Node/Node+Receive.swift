@@ -132,6 +132,11 @@ extension Node {
     case .unnumbered:
       return receiveUnconnected(message, of: peer, from: source, now: now)
     case .accepted(let hasForeignFrames):
+      if !peer.isConnected {
+        // It sends such packets only when it has heard our Hello. The one that says so was lost.
+        peer.hello.wasHeard()
+        completeConnection(with: peer, now: now)
+      }
       if connection.machine.newestAsked { peerIsAt(source, peer, now: now) }
       if hasForeignFrames { receiveFrames(message, of: peer, from: source, now: now) }
     case .duplicate, .noRoom, .closed: break

@@ -107,6 +107,13 @@ extension Node {
     }
   }
 
+  /// Works off what happened on connections without sending anything: for as long as the socket takes nothing.
+  public mutating func pump(now: Instant) {
+    for slot in ready[readyHead...] {
+      if let peer = peers[Int(slot)] { pumpConnection(of: peer, now: now) }
+    }
+  }
+
   private mutating func nextFromDevice(into output: inout OutputRawSpan, now: Instant, wall: TAI64N) -> Burst? {
     while let transmit = device.nextTransmit(into: &output, now: now, wall: wall) {
       if let destination = transmit.destination {
@@ -136,7 +143,12 @@ extension Node {
   private mutating func sendControl(to peer: NodePeer, now: Instant) {
     if peer.hello.due <= now {
       // Without keys it waits for the next pair, with which the exchange begins again.
-      if device.canSend(to: peer.id, now: now) { sendHello(to: peer, now: now) } else { peer.hello.end() }
+      if device.canSend(to: peer.id, now: now) {
+        sendHello(to: peer, now: now)
+      } else {
+        peer.hello.end()
+        restartConnecting(peer, now: now)
+      }
     }
     if peer.isConnected { sendProbes(to: peer, now: now) }
   }

@@ -88,6 +88,7 @@ extension EngineCore {
     for token in senderTokens.values.sorted() {
       if let sender = senders[token], sender.channel.peer == peer, sender.sender.lane == lane { takeMessages(sender) }
     }
+    if deliveries[peer] != nil { _ = node.notifyWhenDelivered(to: peer) }
   }
 
   /// The peer dropped what was sent on a channel. Whoever waits for the delivery is told; if nobody does, whoever sends next.
@@ -102,6 +103,13 @@ extension EngineCore {
   }
 
   func messagesDelivered(_ peer: PeerID) {
+    // What found no room before is on its way only now, or when there is room for it.
+    let waiting = senders.values.filter { $0.channel.peer == peer && !$0.sender.box.isEmpty }
+    if deliveries[peer] != nil, !waiting.isEmpty {
+      for sender in waiting { takeMessages(sender) }
+      if !node.hasDeliveredMessages(to: peer) { _ = node.notifyWhenDelivered(to: peer) }
+      return
+    }
     for gate in deliveries.removeValue(forKey: peer)?.gates ?? [] { gate.settle(.success(())) }
   }
 

@@ -98,7 +98,7 @@ extension EngineCore {
     streams[token] = stream
     tokens[handle] = token
     if !node.isReadable(handle) {
-      pipe.engineFailReading(.finished)
+      pipe.engineFailReading(.notReadable)
       stream.isReadEnded = true
     }
     if !node.isWritable(handle) {

@@ -32,7 +32,7 @@ final class EngineCore {
   var inboxes: [UInt64: EngineInbox] = [:]
   var inboxTokens: [InboxKey: UInt64] = [:]
   /// Who waits for everything to be delivered before the end, and how long.
-  var draining: (deadline: Instant, gate: Gate<Void>)?
+  var draining: (deadline: Instant, gates: [Gate<Void>])?
   /// Who waits until a peer has every message.
   var deliveries: [PeerID: (key: PublicKey, gates: [Gate<Void>])] = [:]
   /// Calls that wait for a connection.
@@ -106,7 +106,7 @@ final class EngineCore {
       sender.sender.datagrams.fail(MeshError.closed)
     }
     for inbox in inboxes.values { inbox.box.end() }
-    draining?.gate.settle(.success(()))
+    for gate in draining?.gates ?? [] { gate.settle(.success(())) }
     for gate in deliveries.values.flatMap(\.gates) { gate.settle(.failure(MeshError.closed)) }
   }
 
@@ -137,7 +137,10 @@ final class EngineCore {
 
   /// Sends all that the node has, and works off what happened, until nothing is left to do.
   private func drain() {
-    if isSocketBlocked, !unblock() { return drainEvents() }
+    if isSocketBlocked, !unblock() {
+      node.pump(now: now)
+      return drainEvents()
+    }
     while true {
       drainEvents()
       let wall = WallTime.now
@@ -228,12 +231,11 @@ final class EngineCore {
 
   /// Takes no more streams, and settles the gate when everything that was given over has been delivered, or at `deadline`.
   func drain(until deadline: Instant, gate: Gate<Void>) {
-    for service in incoming.keys.sorted() {
-      incoming[service]?.continuation.finish()
-      node.removeService(service)
-    }
+    let services = incoming.keys.sorted()
+    for service in services { incoming[service]?.continuation.finish() }
     incoming = [:]
-    draining = (deadline, gate)
+    for service in services { closeIfUnused(service) }
+    draining = (min(deadline, draining?.deadline ?? deadline), (draining?.gates ?? []) + [gate])
   }
 
   private func finishDraining() {
@@ -243,7 +245,7 @@ final class EngineCore {
       && senders.values.allSatisfy { $0.sender.box.isEmpty }
     guard isDelivered || draining.deadline <= now else { return }
     self.draining = nil
-    draining.gate.settle(.success(()))
+    for gate in draining.gates { gate.settle(.success(())) }
   }
 
   /// Tells the peers, and ends the loop.

@@ -48,7 +48,7 @@ extension Mesh {
     }
   }
 
-  /// Waits until the peer has every message that was sent to it before this call.
+  /// Waits until the peer has every message that was sent to it: before this call, and by others until then.
   /// - Throws: ``MeshError`` when there is no connection or it ends before, and `.refused` when the peer dropped some of them
   ///   because it has no such service, or not for us; `CancellationError`.
   public func delivered(to key: PublicKey) async throws {

@@ -75,6 +75,7 @@ extension DisconnectReason {
     case .closed(.timedOut), .closed(.peerVanished): "nothing came back any more"
     case .closed(.closedByPeer(.goingAway, _)): "the peer was shut down"
     case .closed(.closedByPeer(.peerRemoved, _)): "the peer does not list us any more"
+    case .closed(.closedByPeer(.noError, _)): "the peer heard nothing of us any more"
     case .closed(.closedByPeer(let code, _)): "the peer closed it (code \(code.rawValue))"
     case .closed(.closedLocally): "it was closed here"
     case .closed(.violation): "the peer broke the protocol"

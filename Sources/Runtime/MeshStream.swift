@@ -64,6 +64,7 @@ public final class MeshStream: Sendable {
     case .reset(let code): .reset(code: code)
     case .disconnected(let reason): .disconnected(peer, reason)
     case .finished: .notWritable
+    case .notReadable: .notReadable
     case .busy: .busy
     }
   }

@@ -8,6 +8,8 @@ public enum StreamFailure: Error, Equatable, Sendable {
   case disconnected(DisconnectReason)
   /// Wrong use: written after ``StreamPipe/finish()``.
   case finished
+  /// Wrong use: read from a stream that only this side writes.
+  case notReadable
   /// Wrong use: two tasks read, or two write, at the same time.
   case busy
 }

@@ -89,6 +89,9 @@ extension Device {
       window: peer.replayWindow, began: now, now: now)
     peer.answered = AnsweredInitiation(mac1: mac1, response: response, at: now)
     peer.lastHandshakeSent = now
+    if peer.timers.retransmit != .distantFuture {
+      peer.timers.retransmit = now.advanced(nanoseconds: WireGuard.handshakeSpacing + jitter())
+    }
     didReceive(peer, bytes: message.count, now: now)
     didSend(peer, bytes: response.count, now: now)
     sessionDerived(peer, now: now)

@@ -116,6 +116,11 @@ extension Device {
         output.append(message.bytes)
         return Transmit(peer: peer.id, destination: peer.endpoint, kind: .initiation)
       }
+      // No secret can be shared with it: nothing will ever leave.
+      peer.owesKeepalive = false
+      peer.statistics.droppedStaged &+= UInt64(peer.staged.count)
+      peer.staged.removeAll()
+      return nil
     }
     if peer.owesCopy {
       peer.owesCopy = false

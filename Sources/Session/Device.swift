@@ -259,6 +259,7 @@ public struct Device: ~Copyable {
     _ configuration: consuming PeerConfiguration, isStranger: Bool, now: Instant
   ) throws(PeerError) -> Peer {
     guard configuration.publicKey != publicKey else { throw .ownKey }
+    guard isStranger || (try? privateKey.sharedSecret(with: configuration.publicKey)) != nil else { throw .lowOrderKey }
     guard slotsByKey.count < self.configuration.maximumPeers else {
       throw .tableFull(limit: self.configuration.maximumPeers)
     }

@@ -188,6 +188,41 @@ import Testing
     #expect(initiations == 2 && hellos > 10)
   }
 
+  @Test func `a connection is complete when a packet of it comes, though the last Hello was lost`() throws {
+    let (lab, left, right) = try NodeLab.pair()
+    right.node.setService("bulk", access: .peers)
+    lab.connect(left, to: right)
+    let first = try lab.open("bulk", from: left, to: right)
+    lab.mtu = 0
+    lab.send([1], on: first, from: left)
+    lab.run(for: .seconds(16))
+    // The one gave up, the other has heard nothing of that.
+    #expect(!isConnected(left, to: right) && isConnected(right, to: left))
+    var hellos = 0
+    lab.onDatagram = { datagram, from, _ in
+      let isHello = from == left.address && datagram[0] == 4 && (112...256).contains(datagram.count)
+      hellos += isHello ? 1 : 0
+      lab.mtu = isHello && hellos > 1 ? 0 : 65_535
+    }
+    left.node.connect(to: left.find(right.key)!, now: lab.now)
+    lab.run(for: .milliseconds(100))
+    #expect(isConnected(left, to: right) && !isConnected(right, to: left))
+    let second = try lab.open("bulk", from: left, to: right)
+    lab.send([2], on: second, from: left)
+    lab.run(for: .milliseconds(50))
+    #expect(isConnected(right, to: left) && right.opened().count == 1)
+    #expect(right.received.values.contains([2]))
+  }
+
+  @Test func `whoever waits for a connection while all keys are erased gets it`() throws {
+    let (lab, left, right) = try NodeLab.pair()
+    left.node.connect(to: left.find(right.key)!, now: lab.now)
+    lab.run(for: .milliseconds(5))
+    left.node.eraseAllKeys(now: lab.now)
+    lab.run(for: .seconds(6))
+    #expect(isConnected(left, to: right))
+  }
+
   @Test func `a crash is noticed within a second under traffic, when the peer is there again`() throws {
     let (lab, left, right) = try NodeLab.pair()
     right.node.setService("echo", access: .peers)

@@ -87,6 +87,26 @@ import Testing
   }
 
   @Test(.timeLimit(.minutes(1)))
+  func `everybody who closes with patience goes on when it is over`() async throws {
+    let (client, server) = try await MeshTests.pair()
+    let incoming = server.incoming("bulk")
+    let stream = try await client.open("bulk", at: server.publicKey)
+    // Nobody reads it: it is not delivered before the deadline.
+    let writing = Task {
+      try await stream.write([UInt8](repeating: 1, count: 10_000_000))
+      try await stream.finish()
+    }
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { await client.close(grace: .milliseconds(300)) }
+      group.addTask { await client.close(grace: .milliseconds(200)) }
+      group.addTask { await client.close(grace: .seconds(30)) }
+    }
+    _ = await writing.result
+    _ = incoming
+    await server.close()
+  }
+
+  @Test(.timeLimit(.minutes(1)))
   func `who waits for delivery to a peer that is removed is told`() async throws {
     let (client, server) = try await MeshTests.pair()
     let key = server.publicKey

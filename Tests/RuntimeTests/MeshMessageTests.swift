@@ -191,7 +191,7 @@ import Testing
       "log", at: server.publicKey, options: StreamOptions(lane: .message, isOneWay: true))
     try await stream.write("a line")
     try await stream.finish()
-    await #expect(throws: MeshError.notWritable) { try await stream.read() }
+    await #expect(throws: MeshError.notReadable) { try await stream.read() }
     var iterator = streams.makeAsyncIterator()
     let accepted = try #require(await iterator.next())
     await #expect(throws: MeshError.notWritable) { try await accepted.write("no") }

@@ -318,6 +318,8 @@ import Testing
       try host.device.addPeer(PeerConfiguration(publicKey: key), now: lab.now)
     }
     #expect(throws: PeerError.ownKey) { try add(host.device.publicKey) }
+    let zero = try #require(PublicKey("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="))
+    #expect(throws: PeerError.lowOrderKey) { try add(zero) }
     let peer = try add(Lab.key(2).publicKey)
     #expect(throws: PeerError.alreadyListed) { try add(Lab.key(2).publicKey) }
     #expect(throws: PeerError.tableFull(limit: 1)) { try add(Lab.key(3).publicKey) }
