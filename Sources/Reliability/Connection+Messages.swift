@@ -37,7 +37,8 @@ extension Connection {
     guard configuration.peer.message > 0 else { return 0 }
     // What a lane may never reserve cannot be begun.
     // The peer tells of room as soon as a quarter of its window was read.
-    let window = (configuration.peer.data - controlReserve) / 4 * 3
+    let quarters = configuration.peer.data / 4 * 3
+    let window = quarters > controlReserve ? quarters - controlReserve : 0
     let fits = window > IncomingMessage.overhead ? window - IncomingMessage.overhead : 0
     let buffer = max(0, min(configuration.messageBuffer, pool.mostToSend) - 1)
     return Int(clamping: min(configuration.peer.message, fits, UInt64(buffer)))
@@ -239,7 +240,7 @@ extension Connection {
     try admit(frame, size: size, on: channel)
     let isWhole = bytes.byteCount == Int(size)
     if isWhole, frame.sequence == 0 || frame.sequence == channel.nextSequence {
-      guard channel.messages.append(bytes, pool: pool) else { return false }
+      guard channel.messages.append(bytes, pool: pool, for: need(of: frame.sequence, on: channel)) else { return false }
       begin(frame, size: size, on: channel, lane: lane)
       if frame.sequence > 0 { channel.nextSequence += 1 }
       finished(frame.id, on: channel)
@@ -262,7 +263,7 @@ extension Connection {
   private func admit(
     _ frame: MessageFrame, size: UInt64, on channel: IncomingChannel
   ) throws(ConnectionError) {
-    guard IncomingMessage.cost(of: size) <= dataAllowed - dataReceived else {
+    guard IncomingMessage.cost(of: size) <= dataRoom else {
       throw .windowExceeded(stream: nil, limit: dataAllowed)
     }
     guard frame.sequence > 0 else { return }
@@ -276,11 +277,19 @@ extension Connection {
     dataReceived += IncomingMessage.cost(of: size)
   }
 
+  /// The message that others wait for goes before all, and those that wait after all.
+  private func need(of sequence: UInt64, on channel: IncomingChannel) -> ChunkShare.Need {
+    if sequence > channel.nextSequence { return .ahead }
+    return sequence == 0 || channel.held.isEmpty ? .ordinary : .filling
+  }
+
   private mutating func insert(
     _ bytes: RawSpan, at offset: UInt64, into message: IncomingMessage
   ) throws(ConnectionError) -> Bool {
     let before = message.buffer.gaps
-    let outcome = message.buffer.insert(bytes, at: offset, mostGaps: before + Self.mostGaps - gaps, pool: pool)
+    let outcome = message.buffer.insert(
+      bytes, at: offset, mostGaps: before + Self.mostGaps - gaps, pool: pool,
+      for: need(of: message.sequence, on: message.channel))
     gaps += message.buffer.gaps - before
     guard outcome == .accepted else { return false }
     guard message.isComplete else { return true }

@@ -26,6 +26,7 @@ extension Connection {
       counters.duplicates += 1
       return .duplicate
     }
+    lastReceived = now
     // A packet whose frames were processed in part and which then found no memory is not recorded: every frame may come
     // twice without harm.
     var asksForAck = false
@@ -62,7 +63,6 @@ extension Connection {
     }
     reportDelivered()
     counters.packetsReceived += 1
-    lastReceived = now
     newestAsked = asksForAck && number > acks.largest
     acks.record(number, asksForAck: asksForAck, ecn: ecn, ownNext: sent.next, now: now)
     // Where a first acknowledgement was perhaps lost for its mark, others follow without, but for one that asks each second.
@@ -133,7 +133,7 @@ extension Connection {
     if isFinal, end < highest { throw .finalSizeChanged(stream.id, was: highest, now: end) }
     guard end > highest else { return }
     guard end <= stream.receiveLimit else { throw .windowExceeded(stream: stream.id, limit: stream.receiveLimit) }
-    guard end - highest <= dataAllowed - dataReceived else { throw .windowExceeded(stream: nil, limit: dataAllowed) }
+    guard end - highest <= dataRoom else { throw .windowExceeded(stream: nil, limit: dataAllowed) }
   }
 
   /// Returns `false` when there was no memory for the data.

@@ -406,14 +406,15 @@ extension Connection {
     let roundTrip = path.rtt.hasSample ? path.rtt.minimum : 0
     planned.removeAll(keepingCapacity: true)
     var size = 0
-    if needsMaxData {
+    // A long acknowledgement may have left nothing: then they go with the next packet.
+    if needsMaxData, size + 16 <= room {
       needsMaxData = false
       dataWindow.tell(roundTrip: roundTrip, now: now)
       dataAllowed = max(dataAllowed, dataConsumed + dataWindow.size)
       planned.append(PlannedControl(frame: SentFrame(kind: .maxData), value: dataAllowed))
       size += 1 + Varint.length(dataAllowed)
     }
-    if needsMaxStreams {
+    if needsMaxStreams, size + 32 <= room {
       needsMaxStreams = false
       planned.append(PlannedControl(frame: SentFrame(kind: .maxStreams)))
       size += 5

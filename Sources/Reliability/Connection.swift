@@ -55,6 +55,8 @@ public struct Connection: ~Copyable {
   var dataConsumed: UInt64 = 0
   /// Bytes that the peer was told that it may send.
   var dataAllowed: UInt64
+  /// Bytes that it may still send.
+  var dataRoom: UInt64 { dataAllowed > dataReceived ? dataAllowed - dataReceived : 0 }
   var gaps = 0
   var dataWindow: ReceiveWindow
   var lastReceived: Instant

@@ -28,8 +28,8 @@ struct Inbox {
   var firstSize: Int? { entries.first?.size }
 
   /// Copies one that came whole. Returns `false` when there is no memory.
-  mutating func append(_ bytes: RawSpan, pool: ChunkShare) -> Bool {
-    guard chain.write(bytes, at: end, from: pool) else { return false }
+  mutating func append(_ bytes: RawSpan, pool: ChunkShare, for need: ChunkShare.Need = .ordinary) -> Bool {
+    guard chain.write(bytes, at: end, from: pool, for: need) else { return false }
     end &+= UInt64(bytes.byteCount)
     self.bytes += bytes.byteCount
     entries.append(Entry(size: bytes.byteCount, assembled: nil))

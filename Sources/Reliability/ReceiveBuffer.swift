@@ -22,15 +22,23 @@ struct ReceiveBuffer {
   var gaps: Int { islands.count }
 
   /// Stores `bytes`. What came before or was read already is ignored. The caller has checked the offset against the window.
-  mutating func insert(_ bytes: RawSpan, at offset: UInt64, mostGaps: Int, pool: ChunkShare) -> Outcome {
+  /// - Parameter need: `.ordinary`: as the gaps are; else the same for all.
+  mutating func insert(
+    _ bytes: RawSpan, at offset: UInt64, mostGaps: Int, pool: ChunkShare, for need: ChunkShare.Need = .ordinary
+  ) -> Outcome {
     let end = offset &+ UInt64(bytes.byteCount)
     if offset == contiguous, islands.isEmpty {
-      guard chain.write(bytes, at: offset, from: pool) else { return .noRoom }
+      guard chain.write(bytes, at: offset, from: pool, for: need) else { return .noRoom }
       contiguous = end
       highest = max(highest, end)
       return .accepted
     }
     guard end > contiguous else { return .accepted }
+    guard end > offset else {
+      // An end without bytes, which came before them: they count from now on.
+      highest = max(highest, end)
+      return .accepted
+    }
     let low = max(offset, contiguous)
     // Bytes that came before stay as they came, whatever a copy says: only gaps are filled.
     if low > contiguous, islands.count >= mostGaps, !islands.contains(low) { return .noRoom }
@@ -39,8 +47,8 @@ struct ReceiveBuffer {
     var outcome = Outcome.accepted
     while from < end, let gap = islands.firstGap(in: from..<end) {
       let piece = bytes.extracting(Int(gap.lowerBound &- offset)..<Int(gap.upperBound &- offset))
-      let need = gap.lowerBound > contiguous ? ChunkShare.Need.ahead : islands.isEmpty ? .ordinary : .filling
-      guard chain.write(piece, at: gap.lowerBound, from: pool, for: need) else {
+      let gapNeed = gap.lowerBound > contiguous ? ChunkShare.Need.ahead : islands.isEmpty ? .ordinary : .filling
+      guard chain.write(piece, at: gap.lowerBound, from: pool, for: need == .ordinary ? gapNeed : need) else {
         outcome = .noRoom
         break
       }

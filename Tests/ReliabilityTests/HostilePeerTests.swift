@@ -1,8 +1,9 @@
 import MeshPacket
 import MeshPrimitives
-import MeshReliability
 import MeshSimulation
 import Testing
+
+@testable import MeshReliability
 
 /// One connection, and packets made by hand in the name of its peer, whose streams are odd.
 final class Victim {
@@ -51,6 +52,50 @@ final class Victim {
 }
 
 @Suite("Hostile peers") struct HostilePeerTests {
+  @Test func `ends of streams that come before their bytes count against the connection's window`() throws {
+    let victim = Victim()
+    let end: UInt64 = 1 << 20
+    try victim.stream(1, offset: end, fin: true, service: "x")
+    try victim.stream(3, offset: end, fin: true, service: "x")
+    #expect(throws: ConnectionError.windowExceeded(stream: nil, limit: 2 << 20)) {
+      try victim.stream(5, offset: end, fin: true, service: "x")
+    }
+  }
+
+  @Test func `the bytes of a stream whose end came first are taken, and given back when nobody reads`() throws {
+    let victim = Victim()
+    try victim.stream(1, offset: 100_000, fin: true, service: "x")
+    for offset in stride(from: 0, to: 50_000, by: 1000) {
+      try victim.stream(1, offset: UInt64(offset), [UInt8](repeating: 1, count: 1000))
+    }
+    try victim.connection.stop(StreamID(rawValue: 1), code: .cancelled)
+    #expect(victim.connection.dataConsumed == 100_000)
+  }
+
+  @Test func `an acknowledgement that fills a packet leaves the window update to the next one`() throws {
+    for capacity in stride(from: 512, through: 1_440, by: 1) {
+      let victim = Victim()
+      for index in 0..<160 as Range<UInt64> {
+        try victim.take(number: 1 + index << 50) { PacketWriter.writePing(to: &$0) }
+      }
+      try victim.take(number: 1 + 161 << 50) {
+        PacketWriter.writeStream(id: 1, offset: 0, fin: false, service: Array("x".utf8).bytes, dataLength: 0, to: &$0)
+        PacketWriter.writeResetStream(ResetStream(id: 1, code: .cancelled, finalSize: 1 << 20), to: &$0)
+      }
+      var packets = 0
+      var limits: [UInt64] = []
+      while packets < 10 {
+        var sent = false
+        let message = [UInt8](capacity: capacity) { sent = victim.connection.nextPacket(into: &$0, now: victim.now) }
+        guard sent else { break }
+        packets += 1
+        var reader = PacketReader(message.bytes)
+        while let frame = try reader.next() { if case .maxData(let limit) = frame { limits.append(limit) } }
+      }
+      #expect(packets < 10 && limits.count == 1, "\(capacity)")
+    }
+  }
+
   @Test(arguments: [UInt64.max, 1 << 62]) func `a packet number beyond 2^62 - 1 ends the connection`(number: UInt64) {
     let victim = Victim()
     #expect(throws: ConnectionError.packet(.malformed(offset: 1))) {
