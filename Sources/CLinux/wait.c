@@ -32,7 +32,8 @@ int cmesh_epoll_wait(int epoll, cmesh_event *events, int capacity, int64_t nanos
   count = (int)syscall(SYS_epoll_pwait2, epoll, ready, capacity, nanoseconds < 0 ? NULL : &timeout, NULL, 0);
 #endif
   if (count < 0 && (errno == ENOSYS || errno == EPERM)) {
-    // Before Linux 5.11, or where a filter of system calls does not know it: whole milliseconds, rounded up so that a deadline has passed when the wait is over.
+    // Before Linux 5.11, or where a filter of system calls does not know it: whole milliseconds, rounded up so that a
+    // deadline has passed when the wait is over.
     int64_t milliseconds = nanoseconds < 0 ? -1 : nanoseconds / 1000000 + (nanoseconds % 1000000 != 0);
     count = epoll_wait(epoll, ready, capacity, milliseconds > 1 << 30 ? 1 << 30 : (int)milliseconds);
   }

@@ -45,7 +45,7 @@ final class EngineCore {
 
   private var drained: [UInt64] = []
   private var isSocketBlocked = false
-  /// Datagrams that the kernel would not send for their addresses, as far as the node knows.
+  /// Runs whose source the kernel refused, as far as the node knows.
   private var refusedSources: UInt64 = 0
   private(set) var isStopping = false
   private var handshakeCredit: Int64 = 0

@@ -47,6 +47,14 @@ import Testing
     return new
   }
 
+  /// The same, once `right` has said that it leaves.
+  private func leaveAndRestart(_ right: NodeHost, in lab: NodeLab, knowing left: NodeHost) throws -> NodeHost {
+    right.node.closeAll(now: lab.now)
+    lab.run(for: .milliseconds(100))
+    #expect(!isConnected(left, to: right))
+    return try restart(right, in: lab, knowing: left)
+  }
+
   private func isConnected(_ host: NodeHost, to other: NodeHost) -> Bool {
     host.node.status(of: host.find(other.key)!)!.isConnected
   }
@@ -54,10 +62,7 @@ import Testing
   @Test func `whoever said that it leaves is reached within two round trips when it is there again`() throws {
     let (lab, left, right) = try NodeLab.pair()
     lab.connect(left, to: right)
-    right.node.closeAll(now: lab.now)
-    lab.run(for: .milliseconds(100))
-    #expect(!isConnected(left, to: right))
-    let new = try restart(right, in: lab, knowing: left)
+    let new = try leaveAndRestart(right, in: lab, knowing: left)
     // A handshake has just been: WireGuard would wait until 5 s after it.
     left.node.connect(to: left.find(new.key)!, now: lab.now)
     lab.run(for: .milliseconds(25))
@@ -78,17 +83,13 @@ import Testing
   @Test func `two that dial each other at once use the keys of both handshakes`() throws {
     let (lab, left, right) = try NodeLab.pair()
     lab.connect(left, to: right)
-    right.node.closeAll(now: lab.now)
-    lab.run(for: .milliseconds(100))
-    let new = try restart(right, in: lab, knowing: left)
+    let new = try leaveAndRestart(right, in: lab, knowing: left)
     left.node.connect(to: left.find(new.key)!, now: lab.now)
     new.node.connect(to: new.find(left.key)!, now: lab.now)
     lab.run(for: .milliseconds(25))
     #expect(isConnected(left, to: new) && isConnected(new, to: left))
     // The initiation that was answered by the way does not keep the next one back.
-    new.node.closeAll(now: lab.now)
-    lab.run(for: .milliseconds(100))
-    let newer = try restart(new, in: lab, knowing: left)
+    let newer = try leaveAndRestart(new, in: lab, knowing: left)
     left.node.connect(to: left.find(newer.key)!, now: lab.now)
     lab.run(for: .milliseconds(275))
     #expect(isConnected(left, to: newer))

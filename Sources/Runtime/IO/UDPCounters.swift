@@ -2,14 +2,19 @@ internal import Glibc
 
 /// What a socket did, and what became of what it could not do. Nothing of it ends the loop.
 public struct UDPCounters: Equatable, Sendable {
+  /// Datagrams that came, those of one message counted singly.
   public var receivedDatagrams: UInt64 = 0
+  /// UDP payload of these, in bytes.
   public var receivedBytes: UInt64 = 0
   /// Messages that did not fit into their buffer, dropped.
   public var receivedTruncated: UInt64 = 0
+  /// Datagrams that the kernel took, those of one run counted singly.
   public var sentDatagrams: UInt64 = 0
+  /// UDP payload of these, in bytes.
   public var sentBytes: UInt64 = 0
   /// System calls that sent or tried to.
   public var sendCalls: UInt64 = 0
+  /// System calls that received or tried to.
   public var receiveCalls: UInt64 = 0
   /// Flushes that ended because the socket's buffer was full.
   public var sendBlocked: UInt64 = 0
